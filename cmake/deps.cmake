@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every third-party library, each behind the one layer that may include it (tests/lint/layers.py).
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET libssl>=3.0 libcrypto>=3.0)
+pkg_check_modules(UV REQUIRED IMPORTED_TARGET libuv>=1.44)
+pkg_check_modules(PROTOBUFC REQUIRED IMPORTED_TARGET libprotobuf-c>=1.4)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.40)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp>=2.5)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.14)
+pkg_check_modules(CURL IMPORTED_TARGET libcurl>=7.88)
+pkg_check_modules(SMARTCOLS IMPORTED_TARGET smartcols)
+pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
+find_program(PROTOC protoc REQUIRED)
+find_program(PROTOC_GEN_C protoc-gen-c REQUIRED)
+# By name: pkg-config's list for grpc pulls in 45 absl libraries that nothing here calls.
+find_library(GRPC_LIB grpc REQUIRED)
+find_library(GPR_LIB gpr REQUIRED)

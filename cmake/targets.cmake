@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+
+# writ_library(NAME SOURCES a.c b.c [PUBLIC libs] [PRIVATE libs]): one static library for each lib/ folder.
+function(writ_library name)
+	cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+	add_library(${name} STATIC ${ARG_SOURCES})
+	target_compile_options(${name} PRIVATE ${WRIT_WARNINGS})
+	target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR}/lib ${CMAKE_SOURCE_DIR}/include)
+	target_link_libraries(${name} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+endfunction()
+
+# writ_program(NAME SOURCES ... LIBS ...): a program in <build>/bin, installed to the bin folder.
+function(writ_program name)
+	cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+	add_executable(${name} ${ARG_SOURCES})
+	target_compile_options(${name} PRIVATE ${WRIT_WARNINGS})
+	target_include_directories(${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+	target_link_libraries(${name} PRIVATE ${ARG_LIBS})
+	install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()
+
+# writ_test(NAME SOURCES ... LIBS ...): a cmocka program, run by ctest under its own name.
+function(writ_test name)
+	cmake_parse_arguments(ARG "" "" "SOURCES;LIBS;INCLUDES" ${ARGN})
+	if(NOT WRIT_TESTS)
+		return()
+	endif()
+	add_executable(${name} ${ARG_SOURCES})
+	target_compile_options(${name} PRIVATE ${WRIT_WARNINGS} -Wno-conversion -Wno-sign-conversion)
+	target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/unit ${ARG_INCLUDES})
+	target_link_libraries(${name} PRIVATE ${ARG_LIBS} PkgConfig::CMOCKA)
+	set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+	add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+	set_tests_properties(${name} PROPERTIES TIMEOUT 120)
+endfunction()
+
+# writ_fuzz(NAME SOURCES ... LIBS ...): tests/fuzz/NAME.c has LLVMFuzzerTestOneInput. With WRIT_FUZZ it
+# is a libFuzzer program; without, a plain driver runs the seeds of tests/fuzz/corpus/NAME as a test.
+function(writ_fuzz name)
+	cmake_parse_arguments(ARG "" "" "LIBS;INCLUDES" ${ARGN})
+	if(NOT WRIT_TESTS)
+		return()
+	endif()
+	set(src ${CMAKE_SOURCE_DIR}/tests/fuzz/${name}.c)
+	if(WRIT_FUZZ)
+		add_executable(${name} ${src})
+		target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+		target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+	else()
+		add_executable(${name} ${src} ${CMAKE_SOURCE_DIR}/tests/fuzz/driver.c)
+		add_test(NAME ${name} COMMAND ${name} ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
+	endif()
+	target_include_directories(${name} PRIVATE ${ARG_INCLUDES})
+	target_link_libraries(${name} PRIVATE ${ARG_LIBS})
+	set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+endfunction()
