@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "attest/pin.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "attest/proc_text.h"
+#include "base/mem.h"
+
+int writ_pin_read(const struct writ_pin *pin, const char *name, char *buf, size_t cap, size_t *n)
+{
+	WRIT_AUTO(writ_closep) int fd = openat(pin->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno;
+	size_t have = 0;
+	for (;;) {
+		ssize_t got = read(fd, buf + have, cap - have);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return errno;
+		if (got == 0)
+			break;
+		have += (size_t)got;
+		if (have == cap)
+			return E2BIG;
+	}
+	buf[have] = '\0';
+	*n = have;
+	return 0;
+}
+
+writ_rc writ_pin_alive(const struct writ_pin *pin, struct writ_err *err)
+{
+	struct pollfd p = { .fd = pin->pidfd, .events = POLLIN };
+	int rc;
+	do
+		rc = poll(&p, 1, 0);
+	while (rc < 0 && errno == EINTR);
+	if (rc < 0)
+		return writ_fail_errno(err, errno, "poll the pidfd of process %d", (int)pin->pid);
+	if (rc > 0)
+		return writ_fail(err, WRIT_EUNAUTH, "process %d has ended", (int)pin->pid);
+	return WRIT_OK;
+}
+
+void writ_pin_close(struct writ_pin *pin)
+{
+	writ_closep(&pin->pidfd);
+	writ_closep(&pin->dirfd);
+	pin->pidfd = pin->dirfd = -1;
+	writ_freep(&pin->groups);
+	pin->groups = NULL;
+	pin->ngroups = 0;
+}
+
+static writ_rc check_facts(
+	const struct writ_pin_facts *peer, const struct writ_pin_rules *rules, struct writ_err *err)
+{
+	if (peer->pid <= 0)
+		return writ_fail(err, WRIT_EUNAUTH,
+			"the caller has no process ID here: it runs outside the agent's PID "
+			"namespace; run the agent in the host's");
+	bool unmapped = peer->uid == (uid_t)-1 || peer->gid == (gid_t)-1;
+	bool allowed = rules && rules->allow_overflow_uid;
+	if (unmapped || (!allowed && peer->uid == WRIT_PIN_OVERFLOW_UID))
+		return writ_fail(err, WRIT_EUNAUTH,
+			"process %d has uid %u, which stands for every user that is not mapped "
+			"into "
+			"the agent's user namespace; give the service a user of its own",
+			(int)peer->pid, (unsigned)peer->uid);
+	return WRIT_OK;
+}
+
+static int peer_pidfd(const struct writ_pin_facts *peer)
+{
+	if (peer->pidfd >= 0)
+		return fcntl(peer->pidfd, F_DUPFD_CLOEXEC, 3);
+	return (int)syscall(SYS_pidfd_open, peer->pid, 0);
+}
+
+static writ_rc open_process(struct writ_pin *pin, struct writ_err *err)
+{
+	char path[32];
+	(void)snprintf(path, sizeof(path), "/proc/%d", (int)pin->pid);
+	pin->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (pin->dirfd < 0 && errno == ENOENT)
+		return writ_fail(err, WRIT_EUNAUTH,
+			"process %d is not in /proc: it has ended, or hidepid hides it",
+			(int)pin->pid);
+	if (pin->dirfd < 0)
+		return writ_fail_errno(err, errno, "open %s", path);
+	/* Only now: alive after the open proves that the folder is the peer's, since a pid is not
+	 * given out again before its process was reaped. */
+	writ_rc rc = writ_pin_alive(pin, err);
+	if (rc != WRIT_OK)
+		return rc;
+	char text[1024];
+	size_t n;
+	int e = writ_pin_read(pin, "stat", text, sizeof(text), &n);
+	if (e == ESRCH || e == ENOENT)
+		return writ_fail(err, WRIT_EUNAUTH, "process %d has ended", (int)pin->pid);
+	if (e != 0)
+		return writ_fail_errno(err, e, "read %s/stat", path);
+	struct writ_proc_stat stat;
+	rc = writ_proc_stat_parse(writ_strn(text, n), &stat, err);
+	if (rc != WRIT_OK)
+		return writ_wrap(err, rc, "read %s/stat", path);
+	pin->start_time = stat.start_time;
+	return WRIT_OK;
+}
+
+writ_rc writ_pin_open(const struct writ_pin_facts *peer, const struct writ_pin_rules *rules,
+	struct writ_pin *ret, struct writ_err *err)
+{
+	writ_rc rc = check_facts(peer, rules, err);
+	if (rc != WRIT_OK)
+		return rc;
+	WRIT_AUTO(writ_pin_close)
+	struct writ_pin pin = {
+		.pid = peer->pid, .uid = peer->uid, .gid = peer->gid, .pidfd = -1, .dirfd = -1
+	};
+	pin.pidfd = peer_pidfd(peer);
+	if (pin.pidfd < 0 && errno == ESRCH)
+		return writ_fail(err, WRIT_EUNAUTH, "process %d has ended", (int)peer->pid);
+	if (pin.pidfd < 0)
+		return writ_fail_errno(err, errno, "hold process %d", (int)peer->pid);
+	rc = open_process(&pin, err);
+	if (rc != WRIT_OK)
+		return rc;
+	pin.ngroups = peer->ngroups;
+	if (pin.ngroups > WRIT_PIN_GROUPS_MAX) {
+		pin.ngroups = WRIT_PIN_GROUPS_MAX;
+		pin.groups_cut = true;
+	}
+	if (pin.ngroups > 0)
+		pin.groups = writ_memdup(peer->groups, pin.ngroups * sizeof(gid_t));
+	*ret = pin;
+	pin.groups = NULL;
+	pin.pidfd = pin.dirfd = -1;
+	return WRIT_OK;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pin: one process behind one connection, held so that its pid cannot come to mean another one.
+ * Taken from what the kernel says of a connected Unix socket, right after accept. Any thread; one
+ * owner. */
+#ifndef WRIT_ATTEST_PIN_H
+#define WRIT_ATTEST_PIN_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Debian 12's headers are older than these two (Linux 6.5 and 5.3). */
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+
+#define WRIT_PIN_GROUPS_MAX 256 /* further supplementary groups give no selector */
+#define WRIT_PIN_OVERFLOW_UID                                                                      \
+	65534 /* what the kernel shows for an ID it cannot map; /proc/sys/kernel */
+
+/* SO_PEERCRED, SO_PEERGROUPS and SO_PEERPIDFD of one socket. All borrowed. */
+struct writ_pin_facts {
+	pid_t pid;
+	uid_t uid;
+	gid_t gid;
+	const gid_t *groups; /* may be NULL when ngroups is 0 */
+	size_t ngroups;
+	int pidfd; /* -1: the kernel has no SO_PEERPIDFD, pin opens one by pid */
+};
+
+struct writ_pin {
+	pid_t pid;
+	uid_t uid;
+	gid_t gid;
+	gid_t *groups; /* owned */
+	size_t ngroups;
+	bool groups_cut;     /* there were more than WRIT_PIN_GROUPS_MAX */
+	int pidfd;           /* owned: a duplicate of the peer's, or our own */
+	int dirfd;           /* owned: /proc/PID of this very process */
+	uint64_t start_time; /* clock ticks since boot */
+};
+
+/* Uid 65534 stands for every user that is not mapped where the agent runs, so it is refused. On a
+ * host where services do run as "nobody" an operator may allow it. */
+struct writ_pin_rules {
+	bool allow_overflow_uid;
+};
+
+/* Pins the peer; rules NULL: the strict ones. WRIT_EUNAUTH: no pid, an unmapped uid, or the process
+ * is gone. WRIT_EDENIED: /proc hides it. *ret needs writ_pin_close after WRIT_OK only. */
+WRIT_MUST writ_rc writ_pin_open(const struct writ_pin_facts *peer,
+	const struct writ_pin_rules *rules, struct writ_pin *ret, struct writ_err *err);
+/* WRIT_OK while the process runs; WRIT_EUNAUTH once it ended (a zombie has ended). */
+WRIT_MUST writ_rc writ_pin_alive(const struct writ_pin *pin, struct writ_err *err);
+/* Reads the start of /proc/PID/NAME through the pinned folder: *n bytes of at most cap, and a NUL.
+ * Returns 0, or the errno of the failure; E2BIG when the file is cap or longer. */
+int writ_pin_read(const struct writ_pin *pin, const char *name, char *buf, size_t cap, size_t *n);
+void writ_pin_close(struct writ_pin *pin); /* idempotent */
+
+#endif

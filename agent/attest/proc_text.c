@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "attest/proc_text.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* A decimal number at the front of s, followed by one of the bytes in `ends` (which is taken too)
+ * or by the end of s. writ_parse_u64 wants a slice that was cut before; this runs for every
+ * request. */
+static bool take_number(struct writ_str *s, const char *ends, uint64_t *ret)
+{
+	uint64_t v = 0;
+	size_t i = 0;
+	while (i < s->n && s->p[i] >= '0' && s->p[i] <= '9') {
+		uint64_t digit = (uint64_t)(s->p[i] - '0');
+		if (v > (UINT64_MAX - digit) / 10)
+			return false;
+		v = v * 10 + digit;
+		i++;
+	}
+	if (i == 0)
+		return false;
+	if (i < s->n && !strchr(ends, s->p[i]))
+		return false;
+	size_t taken = i < s->n ? i + 1 : i;
+	*s = writ_strn(s->p + taken, s->n - taken);
+	*ret = v;
+	return true;
+}
+
+static bool skip_field(struct writ_str *s)
+{
+	struct writ_str head;
+	return writ_str_cut(s, ' ', &head) && head.n > 0;
+}
+
+static bool is_state(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+writ_rc writ_proc_stat_parse(struct writ_str text, struct writ_proc_stat *ret, struct writ_err *err)
+{
+	struct writ_proc_stat out;
+	struct writ_str s = text;
+	/* All after the name is numbers, so the last ')' ends the name, whatever the name contains.
+	 */
+	const char *end = text.n > 0 ? memrchr(text.p, ')', text.n) : NULL;
+	bool ok = take_number(&s, " ", &out.pid) && out.pid > 0 && s.n > 0 && s.p[0] == '(' &&
+		end && end > s.p;
+	if (ok) {
+		s = writ_strn(end + 1, (size_t)(text.p + text.n - (end + 1)));
+		ok = s.n > 3 && s.p[0] == ' ' && is_state(s.p[1]) && s.p[2] == ' ';
+	}
+	if (ok) {
+		out.state = s.p[1];
+		s = writ_strn(s.p + 3, s.n - 3);
+		ok = take_number(&s, " ", &out.ppid);
+	}
+	for (int field = 5; ok && field < 22; field++) /* numbered as in proc(5) */
+		ok = skip_field(&s);
+	if (!ok || !take_number(&s, " \n", &out.start_time))
+		return writ_fail(err, WRIT_EPROTO, "not a process's stat line");
+	*ret = out;
+	return WRIT_OK;
+}
+
+static bool take_ids(struct writ_str value, uint32_t ids[4])
+{
+	for (int i = 0; i < 4; i++) {
+		uint64_t v;
+		if (!take_number(&value, "\t", &v) || v > UINT32_MAX)
+			return false;
+		ids[i] = (uint32_t)v;
+	}
+	return value.n == 0;
+}
+
+enum key { KEY_UID, KEY_GID, KEY_TRACER, KEY_NO_NEW_PRIVS, KEY_COUNT };
+
+static const struct {
+	struct writ_str prefix;
+	bool needed;
+} keys[KEY_COUNT] = {
+	[KEY_UID] = { { "Uid:\t", 5 }, true },
+	[KEY_GID] = { { "Gid:\t", 5 }, true },
+	[KEY_TRACER] = { { "TracerPid:\t", 11 }, false },
+	[KEY_NO_NEW_PRIVS] = { { "NoNewPrivs:\t", 12 }, false },
+};
+
+static bool take_key(enum key k, struct writ_str value, struct writ_proc_status *out)
+{
+	uint64_t v = 0;
+	if (k == KEY_UID)
+		return take_ids(value, out->uid);
+	if (k == KEY_GID)
+		return take_ids(value, out->gid);
+	if (!take_number(&value, "", &v) || value.n != 0)
+		return false;
+	if (k == KEY_TRACER)
+		out->tracer_pid = v;
+	else
+		out->no_new_privs = v != 0;
+	return true;
+}
+
+writ_rc writ_proc_status_parse(
+	struct writ_str text, struct writ_proc_status *ret, struct writ_err *err)
+{
+	struct writ_proc_status out = { .tracer_pid = 0 };
+	bool seen[KEY_COUNT] = { false };
+	struct writ_str line;
+	/* The kernel escapes line ends in "Name:", so a name cannot make a line. */
+	for (size_t at = 0; at < text.n; at += line.n + 1) {
+		const char *end = memchr(text.p + at, '\n', text.n - at);
+		line = writ_strn(text.p + at, end ? (size_t)(end - text.p) - at : text.n - at);
+		for (enum key k = 0; k < KEY_COUNT; k++) {
+			if (!writ_str_starts(line, keys[k].prefix))
+				continue;
+			size_t n = keys[k].prefix.n;
+			if (seen[k] || !take_key(k, writ_strn(line.p + n, line.n - n), &out))
+				return writ_fail(err, WRIT_EPROTO,
+					"not a process's status: '" WRIT_FMT "'", WRIT_ARG(line));
+			seen[k] = true;
+			break;
+		}
+	}
+	for (enum key k = 0; k < KEY_COUNT; k++)
+		if (keys[k].needed && !seen[k])
+			return writ_fail(err, WRIT_EPROTO,
+				"not a process's status: no line '" WRIT_FMT "'",
+				(int)keys[k].prefix.n - 1, keys[k].prefix.p);
+	*ret = out;
+	return WRIT_OK;
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "attest/snapshot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "attest/proc_text.h"
+#include "base/mem.h"
+
+static const char *const ns_files[WRIT_NS_COUNT] = {
+	[WRIT_NS_USER] = "ns/user",
+	[WRIT_NS_MNT] = "ns/mnt",
+	[WRIT_NS_CGROUP] = "ns/cgroup",
+	[WRIT_NS_PID] = "ns/pid",
+};
+
+static const char *const part_names[WRIT_PART_COUNT] = {
+	[WRIT_PART_CGROUP] = "cgroup",
+	[WRIT_PART_EXE] = "exe",
+	[WRIT_PART_AUXV] = "auxv",
+	[WRIT_PART_NS + WRIT_NS_USER] = "user namespace",
+	[WRIT_PART_NS + WRIT_NS_MNT] = "mount namespace",
+	[WRIT_PART_NS + WRIT_NS_CGROUP] = "cgroup namespace",
+	[WRIT_PART_NS + WRIT_NS_PID] = "PID namespace",
+};
+
+/* Where the parts of one snapshot land before it is known how long they are. */
+struct scratch {
+	char text[WRIT_SNAPSHOT_CGROUP_MAX];
+	char auxv[WRIT_SNAPSHOT_AUXV_MAX];
+	char path[WRIT_SNAPSHOT_PATH_MAX];
+	size_t text_n, auxv_n, path_n;
+};
+
+const char *writ_snapshot_part_name(enum writ_snapshot_part part)
+{
+	return (size_t)part < WRIT_PART_COUNT ? part_names[part] : "?";
+}
+
+/* "user:[4026531837]" -> the number. Reading the link does not open the namespace, unlike stat. */
+static int read_ns(int dirfd, const char *name, uint64_t *ret)
+{
+	char link[64];
+	ssize_t n = readlinkat(dirfd, name, link, sizeof(link));
+	if (n < 0)
+		return errno;
+	struct writ_str s = writ_strn(link, (size_t)n);
+	struct writ_str kind;
+	if (!writ_str_cut(&s, '[', &kind) || s.n < 2 || s.p[s.n - 1] != ']')
+		return EBADMSG;
+	return writ_parse_u64(writ_strn(s.p, s.n - 1), 1, UINT64_MAX, ret, NULL) == WRIT_OK
+		? 0
+		: EBADMSG;
+}
+
+void writ_ns_self_read(struct writ_ns_self *ret)
+{
+	struct writ_ns_self self = { { 0 } };
+	WRIT_AUTO(writ_closep) int dirfd = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; dirfd >= 0 && i < WRIT_NS_COUNT; i++)
+		if (read_ns(dirfd, ns_files[i], &self.ns[i]) != 0)
+			self.ns[i] = 0;
+	*ret = self;
+}
+
+static uint64_t stamp_ns(const struct statx_timestamp *t)
+{
+	return (uint64_t)t->tv_sec * 1000000000u + t->tv_nsec;
+}
+
+static int read_exe(int dirfd, struct writ_exe *ret)
+{
+	struct statx st;
+	/* DONT_SYNC: a file on a network or FUSE file system must not make the agent wait for it.
+	 */
+	if (statx(dirfd, "exe", AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &st) != 0)
+		return errno;
+	*ret = (struct writ_exe){
+		.dev = makedev(st.stx_dev_major, st.stx_dev_minor),
+		.ino = st.stx_ino,
+		.nlink = st.stx_nlink,
+		.size = st.stx_size,
+		.mtime_ns = stamp_ns(&st.stx_mtime),
+		.ctime_ns = stamp_ns(&st.stx_ctime),
+	};
+	return 0;
+}
+
+static int read_exe_path(int dirfd, struct scratch *x)
+{
+	ssize_t n = readlinkat(dirfd, "exe", x->path, sizeof(x->path));
+	if (n < 0)
+		return errno;
+	if ((size_t)n == sizeof(x->path))
+		return ENAMETOOLONG;
+	x->path_n = (size_t)n;
+	return 0;
+}
+
+static writ_rc gone_or_hidden(
+	const struct writ_pin *pin, int e, const char *name, struct writ_err *err)
+{
+	if (e == ESRCH || e == ENOENT)
+		return writ_fail(err, WRIT_EUNAUTH, "process %d has ended", (int)pin->pid);
+	return writ_fail_errno(err, e, "read /proc/%d/%s", (int)pin->pid, name);
+}
+
+static bool ids_are(const uint32_t ids[4], uint32_t want)
+{
+	return ids[0] == want && ids[1] == want && ids[2] == want;
+}
+
+/* stat and status: who and in which state. Without these two there is no caller. */
+static writ_rc read_identity(const struct writ_pin *pin, char *text, size_t cap,
+	struct writ_proc_stat *stat, struct writ_proc_status *status, struct writ_err *err)
+{
+	size_t n;
+	int e = writ_pin_read(pin, "stat", text, cap, &n);
+	if (e != 0)
+		return gone_or_hidden(pin, e, "stat", err);
+	writ_rc rc = writ_proc_stat_parse(writ_strn(text, n), stat, err);
+	if (rc != WRIT_OK)
+		return rc;
+	/* A thread-group leader that ended while its threads live: exe is gone and all v1 cgroups
+	 * read
+	 * "/", so a container would look like the host. */
+	if (stat->state == 'Z' || stat->state == 'X' || stat->state == 'x')
+		return writ_fail(err, WRIT_EUNAUTH,
+			"process %d is in state %c: its main thread has ended", (int)pin->pid,
+			stat->state);
+	if (stat->start_time != pin->start_time)
+		return writ_fail(err, WRIT_EUNAUTH, "process %d is not the one that connected",
+			(int)pin->pid);
+	e = writ_pin_read(pin, "status", text, cap, &n);
+	if (e != 0)
+		return gone_or_hidden(pin, e, "status", err);
+	rc = writ_proc_status_parse(writ_strn(text, n), status, err);
+	if (rc != WRIT_OK)
+		return rc;
+	if (!ids_are(status->uid, pin->uid) || !ids_are(status->gid, pin->gid))
+		return writ_fail(err, WRIT_EUNAUTH,
+			"process %d connected as uid %u gid %u and now has uid %u/%u/%u gid "
+			"%u/%u/%u "
+			"(real/effective/saved); a set-user-ID program, or one that changed its "
+			"user after "
+			"connecting, must connect again",
+			(int)pin->pid, (unsigned)pin->uid, (unsigned)pin->gid, status->uid[0],
+			status->uid[1], status->uid[2], status->gid[0], status->gid[1],
+			status->gid[2]);
+	return WRIT_OK;
+}
+
+static void read_parts(const struct writ_pin *pin, const struct writ_ns_self *self,
+	struct writ_snapshot *s, struct scratch *x)
+{
+	for (size_t i = 0; i < WRIT_NS_COUNT; i++) {
+		int e = read_ns(pin->dirfd, ns_files[i], &s->ns[i]);
+		s->withheld[WRIT_PART_NS + i] = (uint64_t)e;
+		s->ns_ours[i] = e == 0 && self->ns[i] == s->ns[i];
+	}
+	int e = read_exe(pin->dirfd, &s->exe);
+	if (e == 0)
+		e = read_exe_path(pin->dirfd, x);
+	if (e != 0)
+		s->exe = (struct writ_exe){ .dev = 0 };
+	s->withheld[WRIT_PART_EXE] = (uint64_t)e;
+	e = writ_pin_read(pin, "auxv", x->auxv, sizeof(x->auxv), &x->auxv_n);
+	/* Opening auxv of another user's process works and reads as empty; that is no answer
+	 * either. */
+	s->withheld[WRIT_PART_AUXV] = (uint64_t)(e == 0 && x->auxv_n == 0 ? EACCES : e);
+	s->withheld[WRIT_PART_CGROUP] =
+		(uint64_t)writ_pin_read(pin, "cgroup", x->text, sizeof(x->text), &x->text_n);
+}
+
+static struct writ_str put(uint8_t **at, const void *p, size_t n)
+{
+	struct writ_str s = writ_strn(*at, n);
+	if (n > 0)
+		memcpy(*at, p, n);
+	*at += n;
+	return s;
+}
+
+static void keep_parts(const struct writ_pin *pin, struct writ_snapshot *s, const struct scratch *x)
+{
+	size_t path_n = s->withheld[WRIT_PART_EXE] ? 0 : x->path_n;
+	size_t auxv_n = s->withheld[WRIT_PART_AUXV] ? 0 : x->auxv_n;
+	size_t text_n = s->withheld[WRIT_PART_CGROUP] ? 0 : x->text_n;
+	size_t groups_n = pin->ngroups * sizeof(uint32_t);
+	s->bytes = writ_alloc(groups_n + path_n + auxv_n + text_n + 1);
+	uint8_t *at = s->bytes;
+	s->groups = (const uint32_t *)(const void *)put(&at, pin->groups, groups_n).p;
+	s->ngroups = pin->ngroups;
+	s->exe_path = put(&at, x->path, path_n);
+	s->auxv = put(&at, x->auxv, auxv_n);
+	s->cgroup = put(&at, x->text, text_n);
+}
+
+writ_rc writ_snapshot_take(const struct writ_pin *pin, const struct writ_ns_self *self,
+	struct writ_snapshot *ret, struct writ_err *err)
+{
+	struct scratch x;
+	x.text_n = x.auxv_n = x.path_n = 0;
+	struct writ_proc_stat stat;
+	struct writ_proc_status status;
+	writ_rc rc = read_identity(pin, x.text, sizeof(x.text), &stat, &status, err);
+	if (rc != WRIT_OK)
+		return rc;
+	struct writ_snapshot s = {
+		.pid = (uint64_t)pin->pid,
+		.uid = pin->uid,
+		.gid = pin->gid,
+		.ppid = stat.ppid,
+		.start_time = stat.start_time,
+		.tracer_pid = status.tracer_pid,
+		.state = (uint64_t)stat.state,
+		.no_new_privs = status.no_new_privs,
+		.groups_cut = pin->groups_cut,
+	};
+	read_parts(pin, self, &s, &x);
+	/* What a process shows of itself while it dies is not what it was. */
+	rc = writ_pin_alive(pin, err);
+	if (rc != WRIT_OK)
+		return rc;
+	keep_parts(pin, &s, &x);
+	*ret = s;
+	return WRIT_OK;
+}
+
+void writ_snapshot_done(struct writ_snapshot *s)
+{
+	writ_free(s->bytes);
+	*s = (struct writ_snapshot){ .bytes = NULL };
+}
+
+static bool same_exe(const struct writ_exe *a, const struct writ_exe *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->nlink == b->nlink &&
+		a->ctime_ns == b->ctime_ns;
+}
+
+static writ_rc changed(const struct writ_snapshot *s, const char *what, struct writ_err *err)
+{
+	return writ_fail(err, WRIT_EUNAUTH,
+		"process %llu changed its %s while it was being identified: it ran another program",
+		(unsigned long long)s->pid, what);
+}
+
+writ_rc writ_snapshot_same(
+	const struct writ_snapshot *a, const struct writ_snapshot *b, struct writ_err *err)
+{
+	if (a->pid != b->pid || a->start_time != b->start_time)
+		return changed(a, "start time", err);
+	if (a->uid != b->uid || a->gid != b->gid)
+		return changed(a, "user", err);
+	for (enum writ_snapshot_part p = 0; p < WRIT_PART_COUNT; p++)
+		if (a->withheld[p] != b->withheld[p])
+			return changed(a, writ_snapshot_part_name(p), err);
+	if (!writ_str_eq(a->auxv, b->auxv))
+		return changed(a, "auxv", err);
+	if (!same_exe(&a->exe, &b->exe) || !writ_str_eq(a->exe_path, b->exe_path))
+		return changed(a, "exe", err);
+	if (!writ_str_eq(a->cgroup, b->cgroup))
+		return changed(a, "cgroup", err);
+	for (size_t i = 0; i < WRIT_NS_COUNT; i++)
+		if (a->ns[i] != b->ns[i])
+			return changed(a, part_names[WRIT_PART_NS + i], err);
+	return WRIT_OK;
+}
+
+writ_rc writ_snapshot_recheck(
+	const struct writ_pin *pin, const struct writ_snapshot *s, struct writ_err *err)
+{
+	char text[WRIT_SNAPSHOT_AUXV_MAX];
+	struct writ_proc_stat stat;
+	struct writ_proc_status status;
+	writ_rc rc = read_identity(pin, text, sizeof(text), &stat, &status, err);
+	if (rc != WRIT_OK)
+		return rc;
+	size_t n = 0;
+	int e = writ_pin_read(pin, "auxv", text, sizeof(text), &n);
+	if (e == 0 && n == 0)
+		e = EACCES;
+	if ((uint64_t)e != s->withheld[WRIT_PART_AUXV] ||
+		(e == 0 && !writ_str_eq(writ_strn(text, n), s->auxv)))
+		return changed(s, "auxv", err);
+	struct writ_exe exe = { .dev = 0 };
+	e = read_exe(pin->dirfd, &exe);
+	if ((uint64_t)e != s->withheld[WRIT_PART_EXE] || !same_exe(&exe, &s->exe))
+		return changed(s, "exe", err);
+	return writ_pin_alive(pin, err);
+}
