@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration parser takes a text or says in which line it is wrong; never both, never
+ * neither. */
+#include "conf/parse.h"
+
+#include <assert.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+
+static const char *env(void *arg, const char *name)
+{
+	(void)arg;
+	return name[0] == 'A' ? "x\"}" : NULL;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	struct writ_conf_diags d = WRIT_CONF_DIAGS("fuzz");
+	struct writ_conf_source source = { .env = n % 2 == 0 ? env : NULL };
+	struct writ_conf_node *root = NULL;
+	writ_rc rc = writ_conf_parse(writ_strn(p, n), &source, &d, &root, NULL);
+	assert((rc == WRIT_OK) == (root != NULL) && (rc == WRIT_OK) == (d.errors == 0));
+	assert(d.errors <= 1 &&
+		(d.n == 0 || (d.items[0].pos.line > 0 && d.items[0].pos.column > 0)));
+	assert(root == NULL || writ_conf_kind(root) == WRIT_NODE_OBJECT);
+	writ_conf_free(root);
+	writ_conf_diags_done(&d);
+	return 0;
+}
