@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "attest/cgroup_path.h"
+
+#include <string.h>
+
+#include "attest/cgroup_form.h"
+#include "base/mem.h"
+
+static const char *const kind_names[] = {
+	[WRIT_CGROUP_NONE] = "none",
+	[WRIT_CGROUP_SESSION] = "session",
+	[WRIT_CGROUP_UNIT] = "unit",
+	[WRIT_CGROUP_MACHINE] = "machine",
+	[WRIT_CGROUP_SLURM] = "slurm",
+	[WRIT_CGROUP_ROOTLESS] = "rootless",
+	[WRIT_CGROUP_MONITOR] = "monitor",
+	[WRIT_CGROUP_CONTAINER] = "container",
+};
+
+const char *writ_cgroup_kind_name(enum writ_cgroup_kind kind)
+{
+	return (size_t)kind < WRIT_COUNT(kind_names) ? kind_names[kind] : "?";
+}
+
+/* One line: "4:memory:/a/b". */
+struct line {
+	uint64_t id;
+	struct writ_str hierarchy, path;
+};
+
+struct walk {
+	struct line lines[WRIT_CGROUP_LINES_MAX];
+	size_t n;
+};
+
+static bool is_root(struct writ_str path)
+{
+	return path.n == 1;
+}
+
+static writ_rc check_path(struct writ_str path, struct writ_err *err)
+{
+	if (path.n == 0 || path.p[0] != '/' || memchr(path.p, '\0', path.n))
+		return writ_fail(
+			err, WRIT_EPROTO, "not a cgroup path: '" WRIT_FMT "'", WRIT_ARG(path));
+	if (writ_str_ends(path, WRIT_STR(" (deleted)")))
+		return writ_fail(
+			err, WRIT_EUNAUTH, "the cgroup '" WRIT_FMT "' was removed", WRIT_ARG(path));
+	struct writ_str rest = writ_strn(path.p + 1, path.n - 1);
+	while (rest.n > 0) {
+		struct writ_str part;
+		bool more = writ_str_cut(&rest, '/', &part);
+		if (writ_str_eq(part, WRIT_STR("..")))
+			return writ_fail(err, WRIT_EUNAUTH,
+				"the cgroup '" WRIT_FMT
+				"' is outside the agent's cgroup namespace; run "
+				"the agent in the host's",
+				WRIT_ARG(path));
+		if (part.n == 0 || writ_str_eq(part, WRIT_STR(".")) || (more && rest.n == 0))
+			return writ_fail(err, WRIT_EPROTO, "not a cgroup path: '" WRIT_FMT "'",
+				WRIT_ARG(path));
+	}
+	return WRIT_OK;
+}
+
+/* Only the first two ':' separate: names may contain more of them. */
+static writ_rc parse_line(struct writ_str text, struct line *ret, struct writ_err *err)
+{
+	struct writ_str rest = text;
+	struct writ_str id;
+	struct line out;
+	if (!writ_str_cut(&rest, ':', &id) || !writ_str_cut(&rest, ':', &out.hierarchy) ||
+		writ_parse_u64(id, 0, UINT32_MAX, &out.id, NULL) != WRIT_OK ||
+		(out.id == 0) != (out.hierarchy.n == 0))
+		return writ_fail(err, WRIT_EPROTO, "not a line of a cgroup file: '" WRIT_FMT "'",
+			WRIT_ARG(text));
+	out.path = rest;
+	*ret = out;
+	return check_path(out.path, err);
+}
+
+static writ_rc parse_lines(struct writ_str text, struct walk *w, struct writ_err *err)
+{
+	if (text.n == 0 || text.p[text.n - 1] != '\n')
+		return writ_fail(
+			err, WRIT_EPROTO, "a cgroup file that does not end with a line end");
+	while (text.n > 0) {
+		struct writ_str line;
+		(void)writ_str_cut(&text, '\n', &line);
+		if (w->n == WRIT_CGROUP_LINES_MAX)
+			return writ_fail(err, WRIT_EPROTO, "a cgroup file of more than %d lines",
+				WRIT_CGROUP_LINES_MAX);
+		writ_rc rc = parse_line(line, &w->lines[w->n], err);
+		if (rc != WRIT_OK)
+			return rc;
+		for (size_t i = 0; i < w->n; i++)
+			if (w->lines[i].id == w->lines[w->n].id)
+				return writ_fail(err, WRIT_EPROTO,
+					"cgroup hierarchy %u is listed twice",
+					(unsigned)w->lines[i].id);
+		w->n++;
+	}
+	return WRIT_OK;
+}
+
+bool writ_cgroup_parents_trusted(
+	const struct writ_cgroup_trust *trust, struct writ_str hierarchy, struct writ_str path)
+{
+	if (path.n < 2)
+		return true;
+	if (!trust || !trust->trusted(trust, hierarchy, WRIT_STR("/")))
+		return false;
+	for (size_t i = 1; i < path.n; i++)
+		if (path.p[i] == '/' && !trust->trusted(trust, hierarchy, writ_strn(path.p, i)))
+			return false;
+	return true;
+}
+
+/* Takes b into a; false when both say something and it differs. */
+static bool agree_str(struct writ_str *a, struct writ_str b)
+{
+	if (b.n == 0 || writ_str_eq(*a, b))
+		return true;
+	if (a->n > 0)
+		return false;
+	*a = b;
+	return true;
+}
+
+static bool agree_pod(struct writ_cgroup *a, const struct writ_cgroup *b)
+{
+	if (b->pod[0] == '\0' || strcmp(a->pod, b->pod) == 0)
+		return true;
+	if (a->pod[0] != '\0')
+		return false;
+	memcpy(a->pod, b->pod, sizeof(a->pod));
+	return true;
+}
+
+/* A unit of the user's manager holds that user's containers. Older runtimes put a container into
+ * some hierarchies only, and leave its process in the runtime's own unit in the others. Any other
+ * two kinds contradict each other. */
+static bool kinds_agree(enum writ_cgroup_kind a, enum writ_cgroup_kind b)
+{
+	enum writ_cgroup_kind low = a < b ? a : b;
+	enum writ_cgroup_kind high = a < b ? b : a;
+	return low == high || low == WRIT_CGROUP_NONE ||
+		(low == WRIT_CGROUP_UNIT && high >= WRIT_CGROUP_ROOTLESS);
+}
+
+static bool merge(struct writ_cgroup *all, const struct writ_cgroup *one)
+{
+	if (!kinds_agree(all->kind, one->kind) || !agree_str(&all->unit, one->unit) ||
+		!agree_str(&all->container, one->container) || !agree_str(&all->name, one->name) ||
+		!agree_str(&all->detail, one->detail) || !agree_pod(all, one))
+		return false;
+	if (one->has_owner && all->has_owner && one->owner_uid != all->owner_uid)
+		return false;
+	if (one->has_owner) {
+		all->has_owner = true;
+		all->owner_uid = one->owner_uid;
+	}
+	if (one->kind > all->kind) {
+		all->kind = one->kind;
+		all->runtime = one->runtime;
+	}
+	return true;
+}
+
+/* v2's path where the process is below its root, else systemd's own v1 hierarchy. */
+static void choose_path(const struct walk *w, struct writ_cgroup *out)
+{
+	const struct line *best = NULL;
+	for (size_t i = 0; i < w->n; i++) {
+		const struct line *l = &w->lines[i];
+		if (l->id != 0 && !writ_str_eq(l->hierarchy, WRIT_STR("name=systemd")))
+			continue;
+		if (best && !is_root(best->path) && !is_root(l->path) &&
+			!writ_str_eq(best->path, l->path))
+			return;
+		if (!best || is_root(best->path))
+			best = l;
+	}
+	if (!best)
+		return;
+	out->path = best->path;
+	out->hierarchy = best->hierarchy;
+}
+
+writ_rc writ_cgroup_parse(struct writ_str text, const struct writ_cgroup_trust *trust,
+	struct writ_cgroup *ret, struct writ_err *err)
+{
+	struct walk w;
+	w.n = 0;
+	writ_rc rc = parse_lines(text, &w, err);
+	if (rc != WRIT_OK)
+		return rc;
+	struct writ_cgroup all = { .kind = WRIT_CGROUP_NONE, .runtime = "" };
+	for (size_t i = 0; i < w.n; i++) {
+		const struct line *l = &w.lines[i];
+		struct writ_cgroup one;
+		size_t anchor;
+		writ_cgroup_form_match(l->path, &one, &anchor);
+		if (one.kind == WRIT_CGROUP_NONE)
+			continue;
+		if (trust &&
+			!writ_cgroup_parents_trusted(
+				trust, l->hierarchy, writ_strn(l->path.p, anchor)))
+			return writ_fail(err, WRIT_EUNAUTH,
+				"the cgroup '" WRIT_FMT
+				"' looks like a %s, but a folder above it is not "
+				"root's alone: anybody could have made it",
+				WRIT_ARG(l->path), writ_cgroup_kind_name(one.kind));
+		if (!merge(&all, &one))
+			return writ_fail(err, WRIT_EUNAUTH,
+				"the cgroup hierarchies contradict each other: '" WRIT_FMT
+				"' is a %s, "
+				"another line says something else",
+				WRIT_ARG(l->path), writ_cgroup_kind_name(one.kind));
+	}
+	if (all.kind >= WRIT_CGROUP_MONITOR)
+		all.unit = writ_strn(NULL, 0);
+	choose_path(&w, &all);
+	*ret = all;
+	return WRIT_OK;
+}
