@@ -4,10 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "attest/exe_file.h"
 #include "attest/proc_text.h"
 #include "base/mem.h"
 
@@ -65,29 +64,6 @@ void writ_ns_self_read(struct writ_ns_self *ret)
 		if (read_ns(dirfd, ns_files[i], &self.ns[i]) != 0)
 			self.ns[i] = 0;
 	*ret = self;
-}
-
-static uint64_t stamp_ns(const struct statx_timestamp *t)
-{
-	return (uint64_t)t->tv_sec * 1000000000u + t->tv_nsec;
-}
-
-static int read_exe(int dirfd, struct writ_exe *ret)
-{
-	struct statx st;
-	/* DONT_SYNC: a file on a network or FUSE file system must not make the agent wait for it.
-	 */
-	if (statx(dirfd, "exe", AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &st) != 0)
-		return errno;
-	*ret = (struct writ_exe){
-		.dev = makedev(st.stx_dev_major, st.stx_dev_minor),
-		.ino = st.stx_ino,
-		.nlink = st.stx_nlink,
-		.size = st.stx_size,
-		.mtime_ns = stamp_ns(&st.stx_mtime),
-		.ctime_ns = stamp_ns(&st.stx_ctime),
-	};
-	return 0;
 }
 
 static int read_exe_path(int dirfd, struct scratch *x)
@@ -162,7 +138,7 @@ static void read_parts(const struct writ_pin *pin, const struct writ_ns_self *se
 		s->withheld[WRIT_PART_NS + i] = (uint64_t)e;
 		s->ns_ours[i] = e == 0 && self->ns[i] == s->ns[i];
 	}
-	int e = read_exe(pin->dirfd, &s->exe);
+	int e = writ_exe_stat(pin->dirfd, "exe", &s->exe);
 	if (e == 0)
 		e = read_exe_path(pin->dirfd, x);
 	if (e != 0)
@@ -289,7 +265,7 @@ writ_rc writ_snapshot_recheck(
 		(e == 0 && !writ_str_eq(writ_strn(text, n), s->auxv)))
 		return changed(s, "auxv", err);
 	struct writ_exe exe = { .dev = 0 };
-	e = read_exe(pin->dirfd, &exe);
+	e = writ_exe_stat(pin->dirfd, "exe", &exe);
 	if ((uint64_t)e != s->withheld[WRIT_PART_EXE] || !same_exe(&exe, &s->exe))
 		return changed(s, "exe", err);
 	return writ_pin_alive(pin, err);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* attestor: from a snapshot to selectors. Each attestor is a const table, takes bytes and gives
+ * bytes (wire.h), knows no loop and no connection, and so can move into a process of its own; the
+ * one thing beside the bytes is the pinned /proc folder, which a socket can carry as well. */
+#ifndef WRIT_ATTEST_ATTESTOR_H
+#define WRIT_ATTEST_ATTESTOR_H
+
+#include "attest/cgroup_path.h"
+#include "attest/exe_file.h"
+#include "attest/names.h"
+#include "attest/wire.h"
+
+enum writ_attest_flag {
+	/* The call may look up names, walk paths and hash: run it in a job. Without it what is not
+	 * known yet is WRIT_EBUSY, and the same call with it, in a job, gives the answer. */
+	WRIT_ATTEST_MAY_BLOCK = 1,
+	WRIT_ATTEST_SHA256 = 2, /* some entry asks for unix:sha256 */
+};
+
+/* What attestors share; built once, then only read. Names and hashes lock for themselves. */
+struct writ_attest_ctx {
+	struct writ_names *names;              /* borrowed */
+	struct writ_exe_hashes *hashes;        /* borrowed */
+	writ_sha256_file_fn sha256_file;       /* NULL: no unix:sha256 */
+	uint64_t workload_size_limit;          /* bytes; 0: WRIT_EXE_SIZE_LIMIT */
+	bool discover_workload_path;           /* unix:path and unix:sha256 */
+	const struct writ_cgroup_trust *trust; /* borrowed; NULL: nothing from cgroups */
+};
+
+struct writ_attest_call {
+	struct writ_str request; /* an encoded snapshot */
+	int dirfd;               /* borrowed: the caller's /proc folder, for unix:sha256 */
+	unsigned flags;          /* enum writ_attest_flag */
+};
+
+struct writ_attestor_vt {
+	const char *name;  /* as in WorkloadAttestor "unix" */
+	const char *types; /* the selectors it gives, for help and docs */
+	/* Appends an encoded answer. WRIT_EBUSY: has to run in a job. */
+	writ_rc (*attest)(const struct writ_attest_ctx *ctx, const struct writ_attest_call *call,
+		struct writ_buf *answer, struct writ_err *err);
+};
+
+extern const struct writ_attestor_vt writ_attestor_unix;
+extern const struct writ_attestor_vt writ_attestor_systemd;
+extern const struct writ_attestor_vt writ_attestor_container;
+extern const struct writ_attestor_vt writ_attestor_cgroup;
+
+/* All of the above, in this order; ends with NULL. */
+extern const struct writ_attestor_vt *const writ_attestors[];
+const struct writ_attestor_vt *writ_attestor_find(struct writ_str name); /* NULL: none */
+
+/* Asks all attestors of the list (ends with NULL) about one caller. One that fails gives no
+ * selector and leaves a note; WRIT_EUNAVAIL when all fail; WRIT_EBUSY: call again from a job with
+ * WRIT_ATTEST_MAY_BLOCK. *ret needs writ_answer_done after WRIT_OK. */
+WRIT_MUST writ_rc writ_attest(const struct writ_attestor_vt *const *list,
+	const struct writ_attest_ctx *ctx, const struct writ_snapshot *snapshot, int dirfd,
+	unsigned flags, struct writ_answer *ret, struct writ_err *err);
+
+#endif

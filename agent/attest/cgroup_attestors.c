@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Three attestors that read the same text: the systemd unit, the container, the cgroup itself. They
+ * are tables apart, so that an operator can choose, and one file, since each is a line or two. */
+#include "attest/attestor.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+typedef void (*emit_fn)(
+	const struct writ_attest_ctx *ctx, const struct writ_cgroup *c, struct writ_answer *out);
+
+static void add(
+	struct writ_answer *out, struct writ_str type, const char *key, struct writ_str value)
+{
+	WRIT_AUTO(writ_buf_done) struct writ_buf text = WRIT_BUF(WRIT_SELECTOR_VALUE_MAX);
+	struct writ_err why;
+	writ_buf_add_cstr(&text, key);
+	writ_buf_add_byte(&text, ':');
+	writ_buf_add_str(&text, value);
+	writ_rc rc = writ_buf_check(&text, key, &why);
+	if (rc == WRIT_OK)
+		rc = writ_selectors_add(&out->selectors, type, writ_buf_str(&text), &why);
+	if (rc != WRIT_OK)
+		writ_answer_note(out, WRIT_FMT ":%s withheld: %s", WRIT_ARG(type), key, why.msg);
+}
+
+static void emit_unit(
+	const struct writ_attest_ctx *ctx, const struct writ_cgroup *c, struct writ_answer *out)
+{
+	(void)ctx;
+	if (c->unit.n > 0)
+		add(out, WRIT_STR("systemd"), "id", c->unit);
+}
+
+static void emit_container(
+	const struct writ_attest_ctx *ctx, const struct writ_cgroup *c, struct writ_answer *out)
+{
+	(void)ctx;
+	if (c->kind == WRIT_CGROUP_CONTAINER)
+		add(out, WRIT_STR("container"), "id", c->container);
+	else if (c->kind == WRIT_CGROUP_ROOTLESS)
+		writ_answer_note(out,
+			"container:id withheld: a rootless container's name is chosen by its user "
+			"(uid %u)",
+			c->owner_uid);
+}
+
+static void emit_path(
+	const struct writ_attest_ctx *ctx, const struct writ_cgroup *c, struct writ_answer *out)
+{
+	if (c->path.n == 0)
+		writ_answer_note(out, "cgroup:path withheld: the hierarchies name different paths");
+	else if (!writ_cgroup_parents_trusted(ctx->trust, c->hierarchy, c->path))
+		writ_answer_note(out,
+			"cgroup:path withheld: a folder above '" WRIT_FMT "' is not root's alone",
+			WRIT_ARG(c->path));
+	else
+		add(out, WRIT_STR("cgroup"), "path", c->path);
+}
+
+static writ_rc read_cgroup(const struct writ_attest_ctx *ctx, const struct writ_snapshot *s,
+	struct writ_cgroup *ret, struct writ_err *err)
+{
+	int e = (int)s->withheld[WRIT_PART_CGROUP];
+	if (e != 0)
+		return writ_fail_errno(err, e, "read the caller's cgroup");
+	if (!ctx->trust)
+		return writ_fail(err, WRIT_EUNAVAIL,
+			"the agent cannot look at /sys/fs/cgroup; mount it, or remove this "
+			"attestor");
+	return writ_cgroup_parse(s->cgroup, ctx->trust, ret, err);
+}
+
+static writ_rc attest(const struct writ_attest_ctx *ctx, const struct writ_attest_call *call,
+	emit_fn emit, struct writ_buf *answer, struct writ_err *err)
+{
+	WRIT_AUTO(writ_snapshot_done) struct writ_snapshot s = { .bytes = NULL };
+	writ_rc rc = writ_request_decode(call->request, &s, err);
+	if (rc != WRIT_OK)
+		return rc;
+	struct writ_cgroup c;
+	rc = read_cgroup(ctx, &s, &c, err);
+	if (rc != WRIT_OK)
+		return rc;
+	WRIT_AUTO(writ_answer_done) struct writ_answer out;
+	writ_answer_init(&out);
+	emit(ctx, &c, &out);
+	writ_answer_encode(&out, answer);
+	return WRIT_OK;
+}
+
+static writ_rc attest_unit(const struct writ_attest_ctx *ctx, const struct writ_attest_call *call,
+	struct writ_buf *answer, struct writ_err *err)
+{
+	return attest(ctx, call, emit_unit, answer, err);
+}
+
+static writ_rc attest_container(const struct writ_attest_ctx *ctx,
+	const struct writ_attest_call *call, struct writ_buf *answer, struct writ_err *err)
+{
+	return attest(ctx, call, emit_container, answer, err);
+}
+
+static writ_rc attest_path(const struct writ_attest_ctx *ctx, const struct writ_attest_call *call,
+	struct writ_buf *answer, struct writ_err *err)
+{
+	return attest(ctx, call, emit_path, answer, err);
+}
+
+const struct writ_attestor_vt writ_attestor_systemd = {
+	.name = "systemd",
+	.types = "systemd:id",
+	.attest = attest_unit,
+};
+
+const struct writ_attestor_vt writ_attestor_container = {
+	.name = "container",
+	.types = "container:id",
+	.attest = attest_container,
+};
+
+const struct writ_attestor_vt writ_attestor_cgroup = {
+	.name = "cgroup",
+	.types = "cgroup:path",
+	.attest = attest_path,
+};

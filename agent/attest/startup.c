@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "attest/startup.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+#define LINK_CAP 64
+#define PATH_CAP 512
+
+static const struct {
+	const char *name, *what, *consequence, *remedy;
+} namespaces[] = {
+	{ "user", "user namespace", "users that are not mapped into it all look the same",
+		"start it outside (docker: --userns=host)" },
+	{ "pid", "PID namespace", "process IDs would name other processes",
+		"start it outside (docker: --pid=host, kubernetes: hostPID: true)" },
+	{ "cgroup", "cgroup namespace", "cgroup paths would not start at the host's root",
+		"start it outside (docker: --cgroupns=host; kubernetes: a privileged container "
+		"that "
+		"enters it with nsenter -C -t 1)" },
+};
+
+static bool read_link(const char *proc, const char *rest, char *out)
+{
+	char path[PATH_CAP];
+	int n = snprintf(path, sizeof(path), "%s/%s", proc, rest);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return false;
+	ssize_t got = readlink(path, out, LINK_CAP - 1);
+	if (got < 0)
+		return false;
+	out[got] = '\0';
+	return true;
+}
+
+static writ_rc check_self(const char *proc, struct writ_err *err)
+{
+	char link[LINK_CAP];
+	if (!read_link(proc, "self", link))
+		return writ_fail(err, WRIT_EPRECOND,
+			"%s/self cannot be read (%s): mount proc there, callers are identified "
+			"through it",
+			proc, strerror(errno));
+	uint64_t pid;
+	if (writ_parse_u64(writ_cstr(link), 1, INT32_MAX, &pid, NULL) != WRIT_OK ||
+		(pid_t)pid != getpid())
+		return writ_fail(err, WRIT_EPRECOND,
+			"%s shows this process as %s, but its ID is %d: it is the proc file system "
+			"of "
+			"another PID namespace, and every caller would be mistaken for another "
+			"process; "
+			"mount proc in the agent's own, or give it the host's (docker: --pid=host)",
+			proc, link, (int)getpid());
+	return WRIT_OK;
+}
+
+static writ_rc check_namespace(const char *proc, size_t i, struct writ_err *err)
+{
+	char rest[LINK_CAP];
+	char ours[LINK_CAP];
+	char first[LINK_CAP];
+	(void)snprintf(rest, sizeof(rest), "self/ns/%s", namespaces[i].name);
+	if (!read_link(proc, rest, ours))
+		return WRIT_OK;
+	(void)snprintf(rest, sizeof(rest), "1/ns/%s", namespaces[i].name);
+	if (!read_link(proc, rest, first) || strcmp(ours, first) == 0)
+		return WRIT_OK;
+	return writ_fail(err, WRIT_EPRECOND,
+		"the agent runs in a %s of its own (%s, process 1 is in %s): %s; %s, or set "
+		"allow_foreign_namespaces = true to serve only the processes in there with it",
+		namespaces[i].what, ours, first, namespaces[i].consequence, namespaces[i].remedy);
+}
+
+writ_rc writ_startup_check(const struct writ_startup_rules *rules, struct writ_err *err)
+{
+	const char *proc = rules->proc ? rules->proc : "/proc";
+	writ_rc rc = check_self(proc, err);
+	for (size_t i = 0; rc == WRIT_OK && i < WRIT_COUNT(namespaces); i++)
+		if (!rules->allow_foreign_namespaces)
+			rc = check_namespace(proc, i, err);
+	return rc;
+}

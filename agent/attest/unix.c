@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The unix attestor: user, groups and program of the caller, spelled as SPIRE spells them. IDs are
+ * the socket's word alone. Path and hash only where nothing between the file and the agent's view
+ * of it can have been arranged by the caller. */
+#include "attest/attestor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define TYPE WRIT_STR("unix")
+
+struct run {
+	const struct writ_attest_ctx *ctx;
+	const struct writ_attest_call *call;
+	const struct writ_snapshot *s;
+	struct writ_answer out;
+	struct writ_buf value; /* of the selector being made */
+	bool may_block;
+};
+
+/* Adds "unix:KEY:VALUE"; what cannot be a selector is withheld with a note. */
+static void add(struct run *r, const char *key, struct writ_str value)
+{
+	struct writ_err why;
+	writ_buf_reset(&r->value);
+	writ_buf_add_cstr(&r->value, key);
+	writ_buf_add_byte(&r->value, ':');
+	writ_buf_add_str(&r->value, value);
+	writ_rc rc = writ_buf_check(&r->value, key, &why);
+	if (rc == WRIT_OK && value.n == 0)
+		rc = writ_fail(&why, WRIT_EINVAL, "empty");
+	if (rc == WRIT_OK)
+		rc = writ_selectors_add(&r->out.selectors, TYPE, writ_buf_str(&r->value), &why);
+	if (rc != WRIT_OK)
+		writ_answer_note(&r->out, "unix:%s withheld: %s", key, why.msg);
+}
+
+static void add_number(struct run *r, const char *key, uint64_t id)
+{
+	char text[24];
+	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)id);
+	add(r, key, writ_cstr(text));
+}
+
+/* The number and the name. WRIT_EBUSY only; a number without a name is no failure. */
+static writ_rc add_id(struct run *r, const char *number_key, const char *name_key,
+	enum writ_name_kind kind, uint64_t id, struct writ_err *err)
+{
+	char name[WRIT_NAME_MAX];
+	struct writ_err why;
+	add_number(r, number_key, id);
+	writ_rc rc = writ_names_get(r->ctx->names, kind, (uint32_t)id, r->may_block, name, &why);
+	if (rc == WRIT_EBUSY)
+		return writ_wrap(err, writ_fail(err, rc, "%s", why.msg), "unix:%s", name_key);
+	if (rc == WRIT_OK)
+		add(r, name_key, writ_cstr(name));
+	else
+		writ_answer_note(&r->out, "unix:%s withheld: %s", name_key, why.msg);
+	return WRIT_OK;
+}
+
+static writ_rc add_groups(struct run *r, struct writ_err *err)
+{
+	for (size_t i = 0; i < r->s->ngroups; i++) {
+		writ_rc rc = add_id(r, "supplementary_gid", "supplementary_group", WRIT_NAME_GROUP,
+			r->s->groups[i], err);
+		if (rc != WRIT_OK)
+			return rc;
+	}
+	if (r->s->groups_cut)
+		writ_answer_note(&r->out, "only the first %d supplementary groups count",
+			WRIT_PIN_GROUPS_MAX);
+	return WRIT_OK;
+}
+
+/* Why path and hash say nothing about this caller; NULL when they do. */
+static const char *program_is_hidden(const struct writ_snapshot *s, char *text, size_t size)
+{
+	static const enum writ_snapshot_part needed[] = { WRIT_PART_EXE, WRIT_PART_AUXV,
+		WRIT_PART_NS + WRIT_NS_USER, WRIT_PART_NS + WRIT_NS_MNT };
+	for (size_t i = 0; i < WRIT_COUNT(needed); i++) {
+		int e = (int)s->withheld[needed[i]];
+		if (e == 0)
+			continue;
+		(void)snprintf(text, size,
+			"the agent may not read the caller's %s (%s); it needs CAP_SYS_PTRACE and "
+			"CAP_DAC_READ_SEARCH",
+			writ_snapshot_part_name(needed[i]), strerror(e));
+		return text;
+	}
+	if (!s->ns_ours[WRIT_NS_USER])
+		return "the caller is in another user namespace, where it can pose as any program";
+	if (!s->ns_ours[WRIT_NS_MNT])
+		return "the caller is in another mount namespace, where a path names another file";
+	if (s->exe.nlink == 0)
+		return "the program's file was deleted, or never had a name";
+	return NULL;
+}
+
+static writ_rc add_hash(struct run *r, struct writ_err *err)
+{
+	uint8_t hash[WRIT_EXE_HASH_LEN];
+	char hex[2 * WRIT_EXE_HASH_LEN + 1];
+	uint64_t limit = r->ctx->workload_size_limit;
+	struct writ_err why;
+	writ_rc rc = writ_exe_hashes_get(r->ctx->hashes, &r->s->exe, r->call->dirfd,
+		r->ctx->sha256_file, limit ? limit : WRIT_EXE_SIZE_LIMIT, r->may_block, hash, &why);
+	if (rc == WRIT_EBUSY)
+		return writ_fail(err, rc, "unix:sha256: %s", why.msg);
+	if (rc == WRIT_OK) {
+		writ_hex(hash, sizeof(hash), hex);
+		add(r, "sha256", writ_cstr(hex));
+	} else {
+		writ_answer_note(&r->out, "unix:sha256 withheld: %s", why.msg);
+	}
+	return WRIT_OK;
+}
+
+static writ_rc add_program(struct run *r, struct writ_err *err)
+{
+	char text[256];
+	struct writ_err why;
+	if (!r->ctx->discover_workload_path)
+		return WRIT_OK;
+	const char *hidden = program_is_hidden(r->s, text, sizeof(text));
+	if (hidden) {
+		writ_answer_note(&r->out, "unix:path and unix:sha256 withheld: %s", hidden);
+		return WRIT_OK;
+	}
+	writ_rc rc = writ_exe_path_check(r->s->exe_path, &r->s->exe, r->may_block, &why);
+	if (rc == WRIT_EBUSY)
+		return writ_fail(err, rc, "unix:path: %s", why.msg);
+	if (rc != WRIT_OK) {
+		writ_answer_note(&r->out, "unix:path and unix:sha256 withheld: %s", why.msg);
+		return WRIT_OK;
+	}
+	add(r, "path", r->s->exe_path);
+	if (!(r->call->flags & WRIT_ATTEST_SHA256) || !r->ctx->sha256_file)
+		return WRIT_OK;
+	return add_hash(r, err);
+}
+
+static writ_rc collect(struct run *r, struct writ_err *err)
+{
+	writ_rc rc = add_id(r, "uid", "user", WRIT_NAME_USER, r->s->uid, err);
+	if (rc == WRIT_OK)
+		rc = add_id(r, "gid", "group", WRIT_NAME_GROUP, r->s->gid, err);
+	if (rc == WRIT_OK)
+		rc = add_groups(r, err);
+	if (rc == WRIT_OK)
+		rc = add_program(r, err);
+	return rc;
+}
+
+static writ_rc attest(const struct writ_attest_ctx *ctx, const struct writ_attest_call *call,
+	struct writ_buf *answer, struct writ_err *err)
+{
+	WRIT_AUTO(writ_snapshot_done) struct writ_snapshot s = { .bytes = NULL };
+	writ_rc rc = writ_request_decode(call->request, &s, err);
+	if (rc != WRIT_OK)
+		return rc;
+	struct run r = { .ctx = ctx, .call = call, .s = &s };
+	r.may_block = (call->flags & WRIT_ATTEST_MAY_BLOCK) != 0;
+	r.value = WRIT_BUF(WRIT_SELECTOR_VALUE_MAX);
+	writ_answer_init(&r.out);
+	rc = collect(&r, err);
+	if (rc == WRIT_OK)
+		writ_answer_encode(&r.out, answer);
+	writ_answer_done(&r.out);
+	writ_buf_done(&r.value);
+	return rc;
+}
+
+const struct writ_attestor_vt writ_attestor_unix = {
+	.name = "unix",
+	.types = "unix:uid unix:user unix:gid unix:group unix:supplementary_gid "
+		 "unix:supplementary_group unix:path unix:sha256",
+	.attest = attest,
+};
