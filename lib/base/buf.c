@@ -146,29 +146,48 @@ static size_t wide_char(struct writ_str s)
 	return 0;
 }
 
+/* The code point of a character of two or three bytes that moves terminals or reorders what is read
+ * (C1 controls, line separators, directional marks), or 0. */
+static unsigned unseen(struct writ_str s, size_t k)
+{
+	const unsigned char *c = (const unsigned char *)s.p;
+	if (k == 2 && c[0] == 0xc2 && c[1] < 0xa0)
+		return c[1];
+	if (k != 3 || c[0] != 0xe2)
+		return 0;
+	unsigned code = 0x2000u | (c[1] & 0x3fu) << 6 | (c[2] & 0x3fu);
+	bool hidden = code == 0x200e || code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
+		(code >= 0x2066 && code <= 0x2069);
+	return hidden ? code : 0;
+}
+
+/* Appends the character above ASCII at the front of s; bytes used. */
+static size_t add_wide(struct writ_buf *b, struct writ_str s)
+{
+	size_t k = wide_char(s);
+	unsigned code = unseen(s, k);
+	if (code)
+		writ_buf_addf(b, "\\u%04x", code);
+	else if (k)
+		writ_buf_add(b, s.p, k);
+	else
+		writ_buf_add_cstr(b, "\xef\xbf\xbd");
+	return k ? k : 1;
+}
+
 void writ_buf_add_json(struct writ_buf *b, struct writ_str s)
 {
 	while (s.n) {
 		unsigned char c = (unsigned char)s.p[0];
 		size_t k = 1;
-		if (c == '"' || c == '\\') {
+		if (c == '"' || c == '\\')
 			writ_buf_addf(b, "\\%c", c);
-		} else if (c < 0x20 || c == 0x7f) {
+		else if (c < 0x20 || c == 0x7f)
 			writ_buf_addf(b, "\\u%04x", c);
-		} else if (c < 0x80) {
+		else if (c < 0x80)
 			writ_buf_add_byte(b, c);
-		} else {
-			k = wide_char(s);
-			/* C1 controls (U+0080..U+009F) move terminals too. */
-			if (k == 2 && c == 0xc2 && (unsigned char)s.p[1] < 0xa0)
-				writ_buf_addf(b, "\\u%04x", (unsigned)(unsigned char)s.p[1]);
-			else if (k)
-				writ_buf_add(b, s.p, k);
-			else
-				writ_buf_add_cstr(b, "\xef\xbf\xbd");
-			if (!k)
-				k = 1;
-		}
+		else
+			k = add_wide(b, s);
 		s.p += k;
 		s.n -= k;
 	}

@@ -37,7 +37,7 @@ char *writ_buf_steal(struct writ_buf *b);
 WRIT_MUST writ_rc writ_buf_check(const struct writ_buf *b, const char *what, struct writ_err *err);
 
 /* Appends s as the inside of a JSON string (without the quotes): quotes, backslash, control bytes
- * escaped, bytes that are not UTF-8 replaced by U+FFFD. */
+ * and directional marks escaped, bytes that are not UTF-8 replaced by U+FFFD. */
 void writ_buf_add_json(struct writ_buf *b, struct writ_str s);
 
 #endif

@@ -36,7 +36,8 @@ int64_t writ_bucket_wait_ms(struct writ_bucket *b, double n)
 	refill(b);
 	if (b->tokens >= n)
 		return 0;
-	return (int64_t)((n - b->tokens) / b->rate * 1000.0) + 1;
+	double ms = b->rate > 0 ? (n - b->tokens) / b->rate * 1000.0 : 1e30;
+	return ms < 1e15 ? (int64_t)ms + 1 : INT64_MAX;
 }
 
 void writ_backoff_init(struct writ_backoff *b, int64_t first_ms, int64_t max_ms)

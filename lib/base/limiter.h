@@ -14,8 +14,9 @@ struct writ_bucket {
 };
 
 void writ_bucket_init(struct writ_bucket *b, double rate, double burst); /* starts full */
-bool writ_bucket_take(struct writ_bucket *b, double n);       /* false: not now, nothing taken */
-int64_t writ_bucket_wait_ms(struct writ_bucket *b, double n); /* until n are there; 0: now */
+bool writ_bucket_take(struct writ_bucket *b, double n); /* false: not now, nothing taken */
+int64_t writ_bucket_wait_ms(
+	struct writ_bucket *b, double n); /* until n are there; 0: now, INT64_MAX: never */
 
 struct writ_backoff {
 	int64_t first_ms, max_ms, next_ms;

@@ -44,7 +44,7 @@ static void print_histogram(const struct writ_metric *m, struct writ_buf *out)
 		writ_buf_addf(out, "\"} %" PRId64 "\n", total);
 	}
 	const char *open = m->labels ? "{" : "", *close = m->labels ? "}" : "";
-	writ_buf_addf(out, "%s_sum%s%s%s %g\n%s_count%s%s%s %" PRId64 "\n", m->name, open, labels,
+	writ_buf_addf(out, "%s_sum%s%s%s %.15g\n%s_count%s%s%s %" PRId64 "\n", m->name, open, labels,
 		close, (double)atomic_load_explicit(&m->value, memory_order_relaxed) * 1e-6,
 		m->name, open, labels, close, total);
 }
@@ -68,7 +68,7 @@ void writ_metrics_print(struct writ_metric *const *metrics, size_t n, struct wri
 			writ_buf_addf(out, "{%s}", m->labels);
 		int64_t v = atomic_load_explicit(&m->value, memory_order_relaxed);
 		if (m->scale != 0.0)
-			writ_buf_addf(out, " %.9g\n", (double)v * m->scale);
+			writ_buf_addf(out, " %.15g\n", (double)v * m->scale);
 		else
 			writ_buf_addf(out, " %" PRId64 "\n", v);
 	}
