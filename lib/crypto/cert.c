@@ -3,14 +3,16 @@
 
 #include "base/mem.h"
 #include "crypto/digest.h"
+#include "crypto/name.h"
 #include "crypto/ossl.h"
 #include "crypto/tbs.h"
 
 #include <openssl/err.h>
 #include <string.h>
 
-#define HEX_MAX 64 /* key identifiers are 20 or 32 bytes; longer ones are cut in their text form   \
-		    */
+#define HEX_MAX                                                                                    \
+	64 /* key identifiers are 20 or 32 bytes; longer ones are cut in their text form           \
+	    */
 
 /* The DER and where its parts stand. OpenSSL's object costs 10 kB and 100 us, so it is made when a
  * caller asks for it; most certificates are only carried. */
@@ -25,27 +27,6 @@ struct writ_cert {
 	char ski[2 * HEX_MAX + 1];
 	char aki[2 * HEX_MAX + 1];
 };
-
-static void print_dec(struct writ_der v, char *out, size_t size)
-{
-	uint8_t digits[64], rest[24] = { 0 };
-	size_t n = 0;
-	memcpy(rest, v.p, v.n);
-	for (size_t first = 0; first < v.n;) {
-		unsigned carry = 0;
-		for (size_t i = first; i < v.n; i++) {
-			carry = carry << 8 | rest[i];
-			rest[i] = (uint8_t)(carry / 10);
-			carry %= 10;
-		}
-		digits[n++] = (uint8_t)carry;
-		while (first < v.n && !rest[first])
-			first++;
-	}
-	for (size_t i = 0; i < n && i + 1 < size; i++)
-		out[i] = (char)('0' + digits[n - 1 - i]);
-	out[n] = '\0';
-}
 
 static void print_hex(struct writ_der v, char *out)
 {
@@ -65,6 +46,8 @@ static writ_rc read_shell(struct writ_str der, struct writ_tbs *tbs, struct writ
 		!writ_der_get_bits(&at, &sig) || at.n)
 		return writ_fail(err, WRIT_EINVAL, "not the three parts of a certificate");
 	writ_rc rc = writ_tbs_parse(whole.p, whole.n, tbs, err);
+	if (rc == WRIT_OK && tbs->duplicate)
+		rc = writ_fail(err, WRIT_EINVAL, "an extension stands there twice");
 	if (rc == WRIT_OK && !writ_der_eq(alg, tbs->sigalg))
 		rc = writ_fail(err, WRIT_EINVAL, "two different signature algorithms");
 	return rc;
@@ -82,7 +65,7 @@ static writ_rc cert_new(
 	writ_rc rc = read_shell(c->der, &c->tbs, err);
 	if (rc != WRIT_OK)
 		return writ_wrap(err, rc, "certificate");
-	print_dec(c->tbs.serial, c->serial_dec, sizeof(c->serial_dec));
+	writ_serial_dec(c->tbs.serial, c->serial_dec);
 	print_hex(c->tbs.serial.n > 1 && !c->tbs.serial.p[0]
 			? writ_der(c->tbs.serial.p + 1, c->tbs.serial.n - 1)
 			: c->tbs.serial,
@@ -309,6 +292,11 @@ struct writ_str writ_cert_spki(const struct writ_cert *c)
 struct writ_str writ_cert_subject_der(const struct writ_cert *c)
 {
 	return writ_strn(c->tbs.subject.p, c->tbs.subject.n);
+}
+
+struct writ_str writ_cert_ski(const struct writ_cert *c)
+{
+	return writ_strn(c->tbs.ski.p, c->tbs.ski.n);
 }
 
 const char *writ_cert_ski_hex(const struct writ_cert *c)

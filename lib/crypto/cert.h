@@ -57,7 +57,9 @@ WRIT_MUST writ_rc writ_cert_pubkey(
 struct writ_str writ_cert_spki(
 	const struct writ_cert *c); /* DER SubjectPublicKeyInfo, borrowed, not checked */
 struct writ_str writ_cert_subject_der(const struct writ_cert *c); /* DER Name, borrowed */
-const char *writ_cert_ski_hex(const struct writ_cert *c);         /* "" when absent */
+struct writ_str writ_cert_ski(
+	const struct writ_cert *c); /* subjectKeyIdentifier, raw, borrowed; empty when absent */
+const char *writ_cert_ski_hex(const struct writ_cert *c); /* "" when absent */
 const char *writ_cert_aki_hex(const struct writ_cert *c);
 const char *writ_cert_subject(const struct writ_cert *c); /* one line, escaped (RFC 2253) */
 /* OpenSSL's object, made at the first call: borrowed; NULL when OpenSSL cannot read it. lib/tls and

@@ -18,12 +18,13 @@ struct writ_csr {
 	size_t subject_len;
 };
 
-/* Parses, checks the signature with the request's own key, checks the key. Fast for P-256 (no d2i
- * of keys). WRIT_EINVAL: "malformed CSR: ..." or "invalid CSR signature: ..."; *ret is zeroed on
- * failure. */
+/* Parses, checks the signature with the request's own key, checks the key (no OpenSSL decoder runs
+ * for P-256 and P-384). Refused as well: bytes behind it, more than one URI name, a wish to be a
+ * CA. WRIT_EINVAL: "malformed CSR: ..." or "invalid CSR signature: ..."; *ret is zeroed on failure.
+ * Whether the URI is one the caller may have is not judged here. */
 WRIT_MUST writ_rc writ_csr_parse(
 	const void *der, size_t n, struct writ_csr *ret, struct writ_err *err);
-/* As above with only the key taken: what issuing by entry needs, at half the cost. */
+/* The same checks with only the key taken. */
 WRIT_MUST writ_rc writ_csr_key(
 	const void *der, size_t n, struct writ_pubkey *ret, struct writ_err *err);
 void writ_csr_done(struct writ_csr *c);

@@ -28,7 +28,11 @@ struct writ_der {
 	size_t n;
 };
 
-#define WRIT_DER_LIT(bytes) ((struct writ_der){ (const uint8_t *)(bytes), sizeof(bytes) - 1 })
+/* For the initializer of a constant. */
+#define WRIT_DER_LIT(bytes)                                                                        \
+	{                                                                                          \
+		(const uint8_t *)(bytes), sizeof(bytes) - 1                                        \
+	}
 
 struct writ_der writ_der(const void *p, size_t n);
 bool writ_der_eq(struct writ_der a, struct writ_der b);

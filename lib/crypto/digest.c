@@ -14,15 +14,16 @@
 
 static struct {
 	pthread_once_t once;
-	EVP_MD *sha256, *sha384, *sha1;
+	EVP_MD *sha256, *sha384, *sha512, *sha1;
 } md = { .once = PTHREAD_ONCE_INIT };
 
 static void md_fetch(void)
 {
 	md.sha256 = EVP_MD_fetch(NULL, "SHA2-256", NULL);
 	md.sha384 = EVP_MD_fetch(NULL, "SHA2-384", NULL);
+	md.sha512 = EVP_MD_fetch(NULL, "SHA2-512", NULL);
 	md.sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
-	if (!md.sha256 || !md.sha384 || !md.sha1) {
+	if (!md.sha256 || !md.sha384 || !md.sha512 || !md.sha1) {
 		fputs("OpenSSL has no SHA-2 or SHA-1: is its default provider switched off?\n",
 			stderr);
 		abort();
@@ -39,6 +40,12 @@ const EVP_MD *writ_md_sha384(void)
 {
 	pthread_once(&md.once, md_fetch);
 	return md.sha384;
+}
+
+const EVP_MD *writ_md_sha512(void)
+{
+	pthread_once(&md.once, md_fetch);
+	return md.sha512;
 }
 
 const EVP_MD *writ_md_sha1(void)

@@ -131,7 +131,7 @@ static writ_rc adopt(EVP_PKEY *loaded, struct writ_key **ret, struct writ_err *e
 	if (rc == WRIT_OK)
 		rc = writ_key_sign(k, probe, sizeof(probe), sig, &n, err);
 	if (rc == WRIT_OK &&
-		writ_evp_verify(k->pkey, probe, sizeof(probe), sig, n, NULL) != WRIT_OK)
+		writ_evp_verify(k->pkey, NULL, probe, sizeof(probe), sig, n, NULL) != WRIT_OK)
 		rc = writ_fail(
 			err, WRIT_EINVAL, "its private and public half do not belong together");
 	if (rc != WRIT_OK)
@@ -267,12 +267,13 @@ writ_rc writ_key_sign(const struct writ_key *k, const void *p, size_t n, uint8_t
 	return WRIT_OK;
 }
 
-writ_rc writ_evp_verify(EVP_PKEY *pkey, const void *p, size_t n, const void *sig, size_t sig_len,
-	struct writ_err *err)
+writ_rc writ_evp_verify(EVP_PKEY *pkey, const EVP_MD *type, const void *p, size_t n,
+	const void *sig, size_t sig_len, struct writ_err *err)
 {
 	ERR_clear_error();
 	WRIT_AUTO(writ_evp_md_ctx_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	if (!ctx || EVP_DigestVerifyInit(ctx, NULL, digest_for(pkey), NULL, pkey) != 1)
+	if (!ctx ||
+		EVP_DigestVerifyInit(ctx, NULL, type ? type : digest_for(pkey), NULL, pkey) != 1)
 		return writ_fail_ossl(err, WRIT_ECRYPTO, "check a signature");
 	if (EVP_DigestVerify(ctx, sig, sig_len, p, n) != 1)
 		return writ_fail_ossl(err, WRIT_ECRYPTO, "the signature does not hold");
@@ -285,5 +286,5 @@ writ_rc writ_pubkey_verify(const struct writ_pubkey *k, const void *p, size_t n,
 	WRIT_AUTO(writ_evp_pkey_freep) EVP_PKEY *pkey = NULL;
 	struct writ_pubkey again;
 	writ_rc rc = writ_pubkey_load(k->spki, k->spki_len, &again, &pkey, err);
-	return rc == WRIT_OK ? writ_evp_verify(pkey, p, n, sig, sig_len, err) : rc;
+	return rc == WRIT_OK ? writ_evp_verify(pkey, NULL, p, n, sig, sig_len, err) : rc;
 }

@@ -17,6 +17,7 @@ writ_rc writ_fail_ossl(struct writ_err *err, writ_rc rc, const char *fmt, ...)
 const EVP_MD *writ_md_sha256(
 	void); /* fetched once: an implicit fetch for each use costs a microsecond */
 const EVP_MD *writ_md_sha384(void);
+const EVP_MD *writ_md_sha512(void);
 const EVP_MD *writ_md_sha1(void);
 
 struct writ_key;
@@ -25,10 +26,10 @@ struct writ_pubkey;
  */
 WRIT_MUST writ_rc writ_pubkey_load(
 	const void *der, size_t n, struct writ_pubkey *ret, EVP_PKEY **pkey, struct writ_err *err);
-/* Verifies with a key that is already loaded; the digest follows the key as in writ_pubkey_verify.
- */
-WRIT_MUST writ_rc writ_evp_verify(EVP_PKEY *pkey, const void *p, size_t n, const void *sig,
-	size_t sig_len, struct writ_err *err);
+/* Verifies with a key that is already loaded. type NULL: the digest that writ_key_sign takes for
+ * such a key. */
+WRIT_MUST writ_rc writ_evp_verify(EVP_PKEY *pkey, const EVP_MD *type, const void *p, size_t n,
+	const void *sig, size_t sig_len, struct writ_err *err);
 WRIT_MUST writ_rc writ_rsa_check(
 	const EVP_PKEY *pkey, struct writ_err *err); /* the rules of struct writ_pubkey */
 

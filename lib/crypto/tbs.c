@@ -138,9 +138,8 @@ static writ_rc read_ext(
 			oid->p[2] != exts[i].last)
 			continue;
 		which = exts[i].ext;
-		if (t->seen & 1U << which || !exts[i].read(t, value))
-			return writ_fail(err, WRIT_EINVAL, "%s extension %s",
-				t->seen & 1U << which ? "a second" : "malformed", exts[i].name);
+		if (!(t->seen & 1U << which) && !exts[i].read(t, value))
+			return writ_fail(err, WRIT_EINVAL, "malformed extension %s", exts[i].name);
 	}
 	t->seen |= 1U << which;
 	if (critical)
@@ -164,9 +163,7 @@ static writ_rc read_exts(struct writ_der at, struct writ_tbs *t, struct writ_err
 		if (rc != WRIT_OK)
 			return rc;
 		for (size_t i = 0; i < n; i++) {
-			if (writ_der_eq(oids[i], oids[n]))
-				return writ_fail(
-					err, WRIT_EINVAL, "an extension stands there twice");
+			t->duplicate = t->duplicate || writ_der_eq(oids[i], oids[n]);
 		}
 		n++;
 	}

@@ -41,6 +41,7 @@ struct writ_tbs {
 	size_t n_uris, n_dns, n_names;
 	struct writ_der bc; /* inside of BasicConstraints */
 	bool ca, has_pathlen;
+	bool duplicate; /* some extension stands there twice; the first one was read */
 	unsigned key_usage, ext_key_usage;
 };
 

@@ -30,8 +30,9 @@ WRIT_MUST writ_rc writ_id_make(
 	struct writ_str td, struct writ_str path, char **ret, struct writ_err *err);
 bool writ_id_is_reserved(const struct writ_id *id); /* path is "/spire" or below it */
 
-/* A rule for peers: exact IDs and path prefixes on segment boundaries. "spiffe://td/a/" (or with a star behind the slash) allows
- * everything below it, "spiffe://td/" the whole domain. An empty list allows nobody. */
+/* A rule for peers: exact IDs and path prefixes on segment boundaries. "spiffe://td/a/" (or with a
+ * star behind the slash) allows everything below it, "spiffe://td/" the whole domain. An empty list
+ * allows nobody. */
 struct writ_allow {
 	char **rules; /* owned */
 	size_t n;
