@@ -203,9 +203,7 @@ writ_rc writ_cgroup_parse(struct writ_str text, const struct writ_cgroup_trust *
 		writ_cgroup_form_match(l->path, &one, &anchor);
 		if (one.kind == WRIT_CGROUP_NONE)
 			continue;
-		if (trust &&
-			!writ_cgroup_parents_trusted(
-				trust, l->hierarchy, writ_strn(l->path.p, anchor)))
+		if (!writ_cgroup_parents_trusted(trust, l->hierarchy, writ_strn(l->path.p, anchor)))
 			return writ_fail(err, WRIT_EUNAUTH,
 				"the cgroup '" WRIT_FMT
 				"' looks like a %s, but a folder above it is not "

@@ -43,6 +43,19 @@ int writ_exe_stat(int dirfd, const char *name, struct writ_exe *ret)
 	return 0;
 }
 
+/* RESOLVE_CACHED never waits: a running program's path is in the kernel's cache as a rule. */
+static int open_path(const char *name, bool may_block)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_NO_MAGICLINKS | (may_block ? 0 : RESOLVE_CACHED),
+	};
+	int fd = (int)syscall(SYS_openat2, AT_FDCWD, name, &how, sizeof(how));
+	if (fd < 0 && may_block && errno == ENOSYS) /* a sandbox that does not know openat2 */
+		fd = open(name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return fd;
+}
+
 writ_rc writ_exe_path_check(
 	struct writ_str path, const struct writ_exe *exe, bool may_block, struct writ_err *err)
 {
@@ -52,18 +65,9 @@ writ_rc writ_exe_path_check(
 		return writ_fail(err, WRIT_EUNAUTH, "the program has no path in the agent's view");
 	memcpy(name, path.p, path.n);
 	name[path.n] = '\0';
-	struct open_how how = {
-		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
-		.resolve = RESOLVE_NO_MAGICLINKS | (may_block ? 0 : RESOLVE_CACHED),
-	};
-	/* RESOLVE_CACHED never waits: a running program's path is in the kernel's cache as a rule.
-	 */
-	WRIT_AUTO(writ_closep)
-	int fd = (int)syscall(SYS_openat2, AT_FDCWD, name, &how, sizeof(how));
+	WRIT_AUTO(writ_closep) int fd = open_path(name, may_block);
 	if (fd < 0 && !may_block && errno != ENOENT && errno != EACCES)
 		return writ_fail(err, WRIT_EBUSY, "the path has to be looked up first");
-	if (fd < 0 && errno == ENOSYS)
-		fd = open(name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return writ_fail(
 			err, WRIT_EUNAUTH, "'%s' cannot be opened: %s", name, strerror(errno));

@@ -41,24 +41,34 @@ static bool is_state(char c)
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
+/* "12 (name" is passed over. All after the name is numbers, so the last ')' ends it, whatever the
+ * name contains; *s is " S ..." then. */
+static bool take_name(struct writ_str *s, uint64_t *pid)
+{
+	if (!take_number(s, " ", pid) || *pid == 0 || s->n == 0 || s->p[0] != '(')
+		return false;
+	const char *end = memrchr(s->p, ')', s->n);
+	if (!end)
+		return false;
+	*s = writ_strn(end + 1, s->n - (size_t)(end + 1 - s->p));
+	return true;
+}
+
+static bool take_state(struct writ_str *s, char *state)
+{
+	if (s->n <= 3 || s->p[0] != ' ' || !is_state(s->p[1]) || s->p[2] != ' ')
+		return false;
+	*state = s->p[1];
+	*s = writ_strn(s->p + 3, s->n - 3);
+	return true;
+}
+
 writ_rc writ_proc_stat_parse(struct writ_str text, struct writ_proc_stat *ret, struct writ_err *err)
 {
 	struct writ_proc_stat out;
 	struct writ_str s = text;
-	/* All after the name is numbers, so the last ')' ends the name, whatever the name contains.
-	 */
-	const char *end = text.n > 0 ? memrchr(text.p, ')', text.n) : NULL;
-	bool ok = take_number(&s, " ", &out.pid) && out.pid > 0 && s.n > 0 && s.p[0] == '(' &&
-		end && end > s.p;
-	if (ok) {
-		s = writ_strn(end + 1, (size_t)(text.p + text.n - (end + 1)));
-		ok = s.n > 3 && s.p[0] == ' ' && is_state(s.p[1]) && s.p[2] == ' ';
-	}
-	if (ok) {
-		out.state = s.p[1];
-		s = writ_strn(s.p + 3, s.n - 3);
-		ok = take_number(&s, " ", &out.ppid);
-	}
+	bool ok = take_name(&s, &out.pid) && take_state(&s, &out.state) &&
+		take_number(&s, " ", &out.ppid);
 	for (int field = 5; ok && field < 22; field++) /* numbered as in proc(5) */
 		ok = skip_field(&s);
 	if (!ok || !take_number(&s, " \n", &out.start_time))
