@@ -22,7 +22,8 @@ void writ_loop_stop(struct writ_loop *l); /* any thread */
  * that want a synchronous answer. False: the deadline came first. */
 bool writ_loop_run_until(struct writ_loop *l, const bool *flag, int64_t deadline_ms);
 /* Waits for jobs still running, closes what is left of the loop's own handles. Every timer, poll,
- * signal and child must be closed before: asserts. */
+ * signal and child must be closed before, and threads that post joined: aborts with the kind of
+ * handle. */
 void writ_loop_free(struct writ_loop *l);
 struct uv_loop_s *writ_loop_uv(struct writ_loop *l);
 bool writ_loop_is_current(const struct writ_loop *l); /* is this the loop's thread? any thread */
