@@ -32,8 +32,10 @@ WRIT_MUST writ_rc writ_bundle_parse_der(struct writ_str td, const void *der, siz
 	struct writ_bundle **ret, struct writ_err *err);
 WRIT_MUST writ_rc writ_bundle_parse_pem(
 	struct writ_str td, struct writ_str text, struct writ_bundle **ret, struct writ_err *err);
-/* SPIFFE bundle document (SPIFFE_Trust_Domain_and_Bundle.md 4: a JWK set): x509-svid keys are
- * taken, others passed over. */
+/* SPIFFE bundle document (SPIFFE_Trust_Domain_and_Bundle.md 4: a JWK set). Taken are the x509-svid
+ * entries that hold a CA certificate whose key the entry describes; others are passed over, as the
+ * standard says, so that b->n may be 0. WRIT_EINVAL: no JSON object, a member twice, no array
+ * "keys", a sequence or hint that is no whole number. */
 WRIT_MUST writ_rc writ_bundle_parse_jwks(
 	struct writ_str td, struct writ_str json, struct writ_bundle **ret, struct writ_err *err);
 void writ_bundle_print_pem(const struct writ_bundle *b, struct writ_buf *out);
@@ -53,9 +55,12 @@ struct writ_bundles *writ_bundles_new(void);
 /* A new set like s (may be NULL) with b put in place of that trust domain's. Owned by the caller.
  */
 struct writ_bundles *writ_bundles_with(const struct writ_bundles *s, struct writ_bundle *b);
+/* A new set like s without that trust domain's bundle. Owned by the caller. */
+struct writ_bundles *writ_bundles_without(const struct writ_bundles *s, struct writ_str td);
 const struct writ_bundle *writ_bundles_get(
 	const struct writ_bundles *s, struct writ_str td); /* borrowed; NULL */
 struct writ_bundles *writ_bundles_ref(struct writ_bundles *s);
 void writ_bundles_unref(struct writ_bundles *s);
+void writ_bundles_unrefp(struct writ_bundles **s);
 
 #endif

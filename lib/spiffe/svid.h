@@ -8,9 +8,9 @@
 #include "spiffe/bundle.h"
 #include "spiffe/id.h"
 
-/* Checks one leaf by itself: exactly one URI SAN that is a SPIFFE ID with a path, cA explicitly
- * false, keyUsage with digitalSignature and without keyCertSign and cRLSign. id borrows from c.
- * WRIT_ECRYPTO with the rule and what was found. */
+/* Checks one leaf by itself: exactly one URI SAN that is a SPIFFE ID with a path, not a CA
+ * (basicConstraints absent or cA false), keyUsage with digitalSignature and without keyCertSign and
+ * cRLSign, a serial number. id borrows from c. WRIT_ECRYPTO with the rule and what was found. */
 WRIT_MUST writ_rc writ_svid_check_leaf(
 	const struct writ_cert *c, struct writ_id *id, struct writ_err *err);
 
