@@ -17,6 +17,7 @@ struct applied {
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int slot = -1;
+static int peer_slot = -1; /* in the SSL: the peer's verified SPIFFE ID */
 
 static void drop(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *argp)
 {
@@ -28,15 +29,36 @@ static void drop(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl
 	writ_free(a);
 }
 
+static void drop_text(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *argp)
+{
+	(void)parent, (void)ad, (void)idx, (void)argl, (void)argp;
+	writ_free(ptr);
+}
+
 static void make_slot(void)
 {
+	peer_slot = SSL_get_ex_new_index(0, NULL, NULL, NULL, drop_text);
 	slot = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, drop);
 }
 
 /* The context in force, as a reference; NULL while there is none. */
 static struct writ_tls_ctx *in_force(const struct applied *a)
 {
-	return writ_tls_ctx_ref(a->fixed ? a->fixed : a->provider(a->arg));
+	return a->fixed ? writ_tls_ctx_ref(a->fixed) : a->provider(a->arg);
+}
+
+static void remember_peer(X509_STORE_CTX *x, struct writ_tls_seen *seen)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(x, SSL_get_ex_data_X509_STORE_CTX_idx());
+	if (!ssl || !seen->id)
+		return;
+	writ_free(SSL_get_ex_data(ssl, peer_slot));
+	(void)SSL_set_ex_data(ssl, peer_slot, writ_steal(seen->id));
+}
+
+const char *writ_tls_ssl_peer_id(const struct ssl_st *ssl)
+{
+	return peer_slot < 0 ? NULL : SSL_get_ex_data(ssl, peer_slot);
 }
 
 static int on_verify(X509_STORE_CTX *x, void *arg)
@@ -48,7 +70,11 @@ static int on_verify(X509_STORE_CTX *x, void *arg)
 		return 0;
 	}
 	struct writ_err err = { .rc = WRIT_OK };
-	writ_rc rc = writ_tls_judge(x, &a->cfg, c->cfg.bundles, NULL, &err);
+	struct writ_tls_seen seen = { .n_chain = 0 };
+	writ_rc rc = writ_tls_judge(x, &a->cfg, c->cfg.bundles, &seen, &err);
+	if (rc == WRIT_OK)
+		remember_peer(x, &seen);
+	writ_tls_seen_done(&seen);
 	writ_tls_ctx_unref(c);
 	if (rc != WRIT_OK) /* the caller finds the sentence in OpenSSL's error queue */
 		ERR_raise_data(ERR_LIB_SSL, SSL_R_CERTIFICATE_VERIFY_FAILED, "%s", err.msg);

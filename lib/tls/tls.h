@@ -11,6 +11,7 @@
 struct writ_tls_ctx;
 struct writ_tls;
 struct ssl_ctx_st;
+struct ssl_st;
 
 enum writ_tls_peer_mode {
 	WRIT_TLS_PEER_REQUIRED,   /* the peer must present a certificate that verifies */
@@ -70,8 +71,12 @@ WRIT_MUST writ_rc writ_tls_reverify(const struct writ_tls *t, const struct writ_
 	int64_t now, struct writ_err *err);
 
 /* For the SDK and curl: makes an SSL_CTX that behaves the same. provider() is asked at each
- * handshake for the context in force (borrowed reference is taken inside). */
+ * handshake, on its thread, for the context in force and gives a reference of its own; NULL: there
+ * is none now, the handshake fails. */
 WRIT_MUST writ_rc writ_tls_apply(struct ssl_ctx_st *ssl_ctx, const struct writ_tls_config *cfg,
 	struct writ_tls_ctx *(*provider)(void *arg), void *arg, struct writ_err *err);
+/* The verified SPIFFE ID of the peer of an SSL made from such an SSL_CTX; NULL before. Lives as
+ * long as ssl. */
+const char *writ_tls_ssl_peer_id(const struct ssl_st *ssl);
 
 #endif
