@@ -30,7 +30,8 @@ static writ_rc unknown(const struct writ_args *a, struct writ_str name, struct w
 	return writ_fail(err, WRIT_EINVAL, "unknown flag -" WRIT_FMT ": see -help", WRIT_ARG(name));
 }
 
-static writ_rc give(struct writ_args *a, const struct writ_option *o, const char *value, struct writ_err *err)
+static writ_rc give(
+	struct writ_args *a, const struct writ_option *o, const char *value, struct writ_err *err)
 {
 	if (a->n_given == WRIT_ARGS_MAX)
 		return writ_fail(err, WRIT_ELIMIT, "more than %d flags", WRIT_ARGS_MAX);
@@ -44,7 +45,8 @@ static writ_rc parse_flag(struct writ_args *a, const char *text, const char *nex
 {
 	struct writ_str name, value = writ_cstr(text + (text[1] == '-' ? 2 : 1));
 	bool has_value = writ_str_cut(&value, '=', &name);
-	if (!has_value && (writ_str_eq(name, WRIT_STR("h")) || writ_str_eq(name, WRIT_STR("help")))) {
+	if (!has_value &&
+		(writ_str_eq(name, WRIT_STR("h")) || writ_str_eq(name, WRIT_STR("help")))) {
 		a->help = true;
 		return WRIT_OK;
 	}
@@ -54,7 +56,8 @@ static writ_rc parse_flag(struct writ_args *a, const char *text, const char *nex
 	if (o->kind == WRIT_OPT_FLAG) {
 		if (has_value && !writ_str_eq(value, WRIT_STR("true")) &&
 			!writ_str_eq(value, WRIT_STR("false")))
-			return writ_fail(err, WRIT_EINVAL, "-%s is a switch: '" WRIT_FMT "' is neither true nor false",
+			return writ_fail(err, WRIT_EINVAL,
+				"-%s is a switch: '" WRIT_FMT "' is neither true nor false",
 				o->name, WRIT_ARG(value));
 		return give(a, o, has_value ? value.p : "true", err);
 	}
@@ -80,7 +83,8 @@ writ_rc writ_args_parse(struct writ_args *a, const struct writ_option *options, 
 		}
 		if (flags && text[0] == '-' && text[1] != '\0') {
 			bool took_next = false;
-			writ_rc rc = parse_flag(a, text, i + 1 < argc ? argv[i + 1] : NULL, &took_next, err);
+			writ_rc rc = parse_flag(
+				a, text, i + 1 < argc ? argv[i + 1] : NULL, &took_next, err);
 			if (rc != WRIT_OK)
 				return rc;
 			i += took_next;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* options: command-line flags from a table. Each has two spellings, as SPIRE writes it (-spiffeID) and as GNU does (--spiffe-id); both work
- * with one dash or two, with "=value" or the next argument. No abbreviations: a script must not change its meaning with a new flag. */
+/* options: command-line flags from a table. Each has two spellings, as SPIRE writes it (-spiffeID)
+ * and as GNU does (--spiffe-id); both work with one dash or two, with "=value" or the next
+ * argument. No abbreviations: a script must not change its meaning with a new flag. */
 #ifndef WRIT_BASE_OPTIONS_H
 #define WRIT_BASE_OPTIONS_H
 
@@ -16,7 +17,7 @@ struct writ_option {
 	const char *name;   /* "spiffeID": by this the program asks for it */
 	const char *dashed; /* "spiffe-id"; NULL when both are the same */
 	enum writ_option_kind kind;
-	const char *arg;    /* what the help calls the value: "ID"; NULL for flags */
+	const char *arg; /* what the help calls the value: "ID"; NULL for flags */
 	const char *help;
 };
 
@@ -33,13 +34,14 @@ struct writ_args {
 	size_t n_given;
 	const char *rest[WRIT_ARGS_MAX]; /* what is not a flag, and all after "--" */
 	size_t n_rest;
-	bool help;                       /* -h, -help, --help */
+	bool help; /* -h, -help, --help */
 };
 
-/* argv without the program's and the command's words. WRIT_EINVAL names the flag and the nearest one there is. With stop_at_rest the first
- * argument that is not a flag ends the flags (for commands that start other commands). */
-WRIT_MUST writ_rc writ_args_parse(struct writ_args *a, const struct writ_option *options, size_t n, int argc,
-	char *const *argv, bool stop_at_rest, struct writ_err *err);
+/* argv without the program's and the command's words. WRIT_EINVAL names the flag and the nearest
+ * one there is. With stop_at_rest the first argument that is not a flag ends the flags (for
+ * commands that start other commands). */
+WRIT_MUST writ_rc writ_args_parse(struct writ_args *a, const struct writ_option *options, size_t n,
+	int argc, char *const *argv, bool stop_at_rest, struct writ_err *err);
 const char *writ_arg(const struct writ_args *a, const char *name); /* NULL when not given */
 bool writ_arg_flag(const struct writ_args *a, const char *name);
 bool writ_arg_given(const struct writ_args *a, const char *name);

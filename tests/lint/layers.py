@@ -18,7 +18,7 @@ BELOW["loop"] = ["base", "loop"]
 
 THIRD_PARTY = [
     (r"grpc/", ("lib/rpc/",)),
-    (r"openssl/", ("lib/crypto/", "lib/tls/", "server/signer/", "lib/workload/tls.c", "cli/curl.c")),
+    (r"openssl/", ("lib/crypto/", "lib/tls/", "server/signer/", "lib/workload/sdk_tls.c", "cli/curl.c")),
     (r"sqlite3\.h", ("server/store/",)),
     (r"uv\.h", ("lib/loop/", "lib/tls/", "lib/front/", "lib/rpc/", "server/", "agent/", "gate/", "cli/")),
     (r"curl/", ("cli/curl.c", "cli/http.c")),

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* writ/tls.h over lib/tls: a context that asks the source at each handshake. */
+#include "workload/source.h"
+
+#include "base/mem.h"
+#include "tls/tls.h"
+
+#include "writ/tls.h"
+
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <string.h>
+
+/* Lives in the SSL_CTX's ex_data and goes with it. */
+struct binding {
+	struct writ_x509_source *source;
+	bool server;
+	struct writ_allow rules;
+	int (*allow)(void *arg, const char *spiffe_id);
+	void *arg;
+	pthread_mutex_t lock;
+	/* Under lock: the context made from the newest update. */
+	struct writ_wl_update *made_from;
+	struct writ_tls_ctx *ctx;
+};
+
+static pthread_once_t index_once = PTHREAD_ONCE_INIT;
+static int binding_index = -1;
+
+static void free_binding(
+	void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *argp)
+{
+	struct binding *b = ptr;
+	(void)parent;
+	(void)ad;
+	(void)idx;
+	(void)argl;
+	(void)argp;
+	if (!b)
+		return;
+	writ_tls_ctx_unref(b->ctx);
+	writ_wl_update_unref(b->made_from);
+	writ_allow_done(&b->rules);
+	pthread_mutex_destroy(&b->lock);
+	writ_free(b);
+}
+
+static void make_index(void)
+{
+	binding_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free_binding);
+}
+
+static writ_rc authorize(void *arg, const struct writ_id *id, struct writ_err *err)
+{
+	struct binding *b = arg;
+	char text[WRIT_ID_MAX + 1];
+	memcpy(text, id->uri.p, id->uri.n);
+	text[id->uri.n] = '\0';
+	if (b->allow ? b->allow(b->arg, text) != 0 : writ_allow_match(&b->rules, id->uri, NULL))
+		return WRIT_OK;
+	return writ_fail(err, WRIT_EDENIED, "%s is not allowed here", text);
+}
+
+static writ_rc make_config(struct binding *b, struct writ_svid *svid, struct writ_bundles *bundles,
+	struct writ_tls_ctx **ret, struct writ_err *err)
+{
+	const struct writ_tls_config cfg = {
+		.server = b->server,
+		.peer = WRIT_TLS_PEER_REQUIRED,
+		.svid = svid,
+		.bundles = bundles,
+		.authorize = authorize,
+		.arg = b,
+	};
+	return writ_tls_ctx_new(&cfg, ret, err);
+}
+
+/* The context in force, with a reference for the caller's handshake. */
+static struct writ_tls_ctx *provide(void *arg)
+{
+	struct binding *b = arg;
+	struct writ_wl_update *u;
+	struct writ_svid *svid;
+	struct writ_tls_ctx *ctx = NULL;
+	if (writ_source_forked(b->source, NULL) ||
+		writ_source_current(b->source, &u, &svid, NULL) != WRIT_OK)
+		return NULL;
+	pthread_mutex_lock(&b->lock);
+	if (u != b->made_from) {
+		struct writ_tls_ctx *fresh;
+		if (make_config(b, svid, u->bundles, &fresh, NULL) == WRIT_OK) {
+			writ_tls_ctx_unref(b->ctx);
+			writ_wl_update_unref(b->made_from);
+			b->ctx = fresh;
+			b->made_from = writ_wl_update_ref(u);
+		}
+	}
+	if (u == b->made_from)
+		ctx = writ_tls_ctx_ref(b->ctx);
+	pthread_mutex_unlock(&b->lock);
+	writ_wl_update_unref(u);
+	return ctx;
+}
+
+static writ_rc make_binding(struct writ_x509_source *s, const struct writ_authorize *a, bool server,
+	struct binding **ret, struct writ_err *err)
+{
+	struct binding *b = writ_alloc(sizeof(*b));
+	writ_rc rc = WRIT_OK;
+	b->source = s;
+	b->server = server;
+	b->allow = a->allow;
+	b->arg = a->arg;
+	pthread_mutex_init(&b->lock, NULL);
+	for (size_t i = 0; rc == WRIT_OK && i < a->n_ids; i++)
+		rc = writ_allow_add(&b->rules, writ_cstr(a->ids[i]), err);
+	if (rc != WRIT_OK) {
+		free_binding(NULL, b, NULL, 0, 0, NULL);
+		return rc;
+	}
+	*ret = b;
+	return WRIT_OK;
+}
+
+static int make(struct writ_x509_source *s, const struct writ_authorize *a, bool server,
+	SSL_CTX **ret, struct writ_error *error)
+{
+	struct writ_err err = { 0 };
+	struct binding *b;
+	if (writ_source_forked(s, error))
+		return WRIT_ERROR_FORKED;
+	pthread_once(&index_once, make_index);
+	if (!a || make_binding(s, a, server, &b, &err) != WRIT_OK) {
+		if (!a)
+			writ_fail(&err, WRIT_EINVAL,
+				"authorize is NULL: say who may be at the other end");
+		return writ_source_error(error, &err);
+	}
+	SSL_CTX *ctx = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+	if (!ctx || SSL_CTX_set_ex_data(ctx, binding_index, b) != 1) {
+		free_binding(NULL, b, NULL, 0, 0, NULL);
+		SSL_CTX_free(ctx);
+		writ_fail(&err, WRIT_EINTERNAL, "OpenSSL gave no context");
+		return writ_source_error(error, &err);
+	}
+	const struct writ_tls_config cfg = {
+		.server = server,
+		.peer = WRIT_TLS_PEER_REQUIRED,
+		.authorize = authorize,
+		.arg = b,
+	};
+	if (writ_tls_apply(ctx, &cfg, provide, b, &err) != WRIT_OK) {
+		SSL_CTX_free(ctx);
+		return writ_source_error(error, &err);
+	}
+	*ret = ctx;
+	return 0;
+}
+
+int writ_tls_server(struct writ_x509_source *s, const struct writ_authorize *a, SSL_CTX **ret,
+	struct writ_error *error)
+{
+	return make(s, a, true, ret, error);
+}
+
+int writ_tls_client(struct writ_x509_source *s, const struct writ_authorize *a, SSL_CTX **ret,
+	struct writ_error *error)
+{
+	return make(s, a, false, ret, error);
+}
+
+const char *writ_tls_peer(const SSL *ssl)
+{
+	return writ_tls_ssl_peer_id(ssl);
+}
