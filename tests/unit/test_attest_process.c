@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pins and snapshots of real processes. What needs root is skipped without. */
+#include "attest/snapshot.h"
+
+#include "attest_child.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define SLEEP   "/usr/bin/sleep"
+#define SOMEONE 12345
+
+static struct writ_ns_self self;
+
+static struct writ_pin_facts facts_of(pid_t pid)
+{
+	return (struct writ_pin_facts){
+		.pid = pid, .uid = geteuid(), .gid = getegid(), .pidfd = -1
+	};
+}
+
+static void pin_child(const struct child *c, struct writ_pin *pin)
+{
+	struct writ_err err;
+	struct writ_pin_facts f = facts_of(c->pid);
+	if (writ_pin_open(&f, NULL, pin, &err) != WRIT_OK)
+		fail_msg("%s", err.msg);
+}
+
+static void take(const struct writ_pin *pin, struct writ_snapshot *s)
+{
+	struct writ_err err;
+	if (writ_snapshot_take(pin, &self, s, &err) != WRIT_OK)
+		fail_msg("%s", err.msg);
+}
+
+static void a_process_is_pinned_until_it_ends(void **state)
+{
+	(void)state;
+	struct child c = child_start(child_idle, NULL);
+	struct writ_pin pin;
+	pin_child(&c, &pin);
+	assert_int_equal(writ_pin_alive(&pin, NULL), WRIT_OK);
+	struct writ_snapshot a;
+	struct writ_snapshot b;
+	take(&pin, &a);
+	take(&pin, &b);
+	assert_int_equal(writ_snapshot_same(&a, &b, NULL), WRIT_OK);
+	assert_int_equal(writ_snapshot_recheck(&pin, &a, NULL), WRIT_OK);
+	assert_int_equal(a.pid, c.pid);
+	assert_int_equal(a.ppid, getpid());
+	assert_int_equal(a.uid, geteuid());
+	for (size_t i = 0; i < WRIT_PART_COUNT; i++)
+		assert_int_equal(a.withheld[i], 0);
+	for (size_t i = 0; i < WRIT_NS_COUNT; i++)
+		assert_true(a.ns[i] > 0 && a.ns_ours[i] == 1);
+	pid_t pid = c.pid;
+	child_end(&c);
+	assert_int_equal(writ_pin_alive(&pin, NULL), WRIT_EUNAUTH);
+	assert_int_equal(writ_snapshot_recheck(&pin, &a, NULL), WRIT_EUNAUTH);
+	writ_snapshot_done(&b);
+	assert_int_equal(writ_snapshot_take(&pin, &self, &b, NULL), WRIT_EUNAUTH);
+	struct writ_pin again;
+	struct writ_pin_facts f = facts_of(pid);
+	assert_int_equal(writ_pin_open(&f, NULL, &again, NULL), WRIT_EUNAUTH);
+	writ_snapshot_done(&a);
+	writ_pin_close(&pin);
+	writ_pin_close(&pin);
+}
+
+static void callers_without_a_name_here_are_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		pid_t pid;
+		uid_t uid;
+	} bad[] = { { 0, 0 }, { -1, 0 }, { 1, WRIT_PIN_OVERFLOW_UID }, { 1, (uid_t)-1 } };
+	struct writ_pin pin;
+	for (size_t i = 0; i < WRIT_COUNT(bad); i++) {
+		struct writ_pin_facts f = { .pid = bad[i].pid, .uid = bad[i].uid, .pidfd = -1 };
+		assert_int_equal(writ_pin_open(&f, NULL, &pin, NULL), WRIT_EUNAUTH);
+	}
+	struct writ_pin_facts f = facts_of(getpid());
+	f.uid = WRIT_PIN_OVERFLOW_UID;
+	struct writ_pin_rules lenient = { .allow_overflow_uid = true };
+	assert_int_equal(writ_pin_open(&f, &lenient, &pin, NULL), WRIT_OK);
+	writ_pin_close(&pin);
+}
+
+/* As the front does it: everything from a connected socket. */
+static void a_socket_gives_the_facts(void **state)
+{
+	(void)state;
+	int sv[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+	struct ucred cred;
+	socklen_t n = sizeof(cred);
+	assert_int_equal(getsockopt(sv[0], SOL_SOCKET, SO_PEERCRED, &cred, &n), 0);
+	int pidfd = -1;
+	n = sizeof(pidfd);
+	if (getsockopt(sv[0], SOL_SOCKET, SO_PEERPIDFD, &pidfd, &n) != 0)
+		pidfd = -1; /* Linux before 6.5 */
+	gid_t many[WRIT_PIN_GROUPS_MAX + 1] = { 7, 8 };
+	struct writ_pin_facts f = { .pid = cred.pid,
+		.uid = cred.uid,
+		.gid = cred.gid,
+		.groups = many,
+		.ngroups = 2,
+		.pidfd = pidfd };
+	struct writ_pin pin;
+	assert_int_equal(writ_pin_open(&f, NULL, &pin, NULL), WRIT_OK);
+	assert_int_equal(pin.pid, getpid());
+	assert_int_equal(pin.ngroups, 2);
+	assert_false(pin.groups_cut);
+	assert_true(pin.pidfd != pidfd);
+	writ_pin_close(&pin);
+	f.ngroups = WRIT_COUNT(many);
+	assert_int_equal(writ_pin_open(&f, NULL, &pin, NULL), WRIT_OK);
+	assert_int_equal(pin.ngroups, WRIT_PIN_GROUPS_MAX);
+	assert_true(pin.groups_cut);
+	writ_pin_close(&pin);
+	if (pidfd >= 0)
+		close(pidfd);
+	close(sv[0]);
+	close(sv[1]);
+}
+
+static void another_program_is_seen(void **state)
+{
+	(void)state;
+	char me[4096];
+	ssize_t n = readlink("/proc/self/exe", me, sizeof(me) - 1);
+	assert_true(n > 0);
+	me[n] = '\0';
+	char first[] = SLEEP;
+	struct child c = child_start(child_exec, first);
+	struct writ_pin pin;
+	pin_child(&c, &pin);
+	struct writ_snapshot before;
+	struct writ_snapshot after;
+	take(&pin, &before);
+	child_go(&c);
+	child_await_end_of_file(&c);
+	struct writ_err err;
+	assert_int_equal(writ_snapshot_recheck(&pin, &before, &err), WRIT_EUNAUTH);
+	assert_non_null(strstr(err.msg, "auxv"));
+	take(&pin, &after);
+	assert_int_equal(before.start_time, after.start_time);
+	assert_int_equal(writ_snapshot_same(&before, &after, NULL), WRIT_EUNAUTH);
+	assert_true(writ_str_eq(before.exe_path, writ_cstr(me)));
+	assert_true(writ_str_eq(after.exe_path, WRIT_STR(SLEEP)));
+	writ_snapshot_done(&before);
+	writ_snapshot_done(&after);
+	writ_pin_close(&pin);
+	child_end(&c);
+}
+
+/* The same file again, by the same name: nothing but auxv tells. */
+static void the_same_program_started_anew_is_seen(void **state)
+{
+	(void)state;
+	char me[4096];
+	ssize_t n = readlink("/proc/self/exe", me, sizeof(me) - 1);
+	assert_true(n > 0);
+	me[n] = '\0';
+	struct child c = child_start(child_exec, me); /* "idle": see main */
+	struct writ_pin pin;
+	pin_child(&c, &pin);
+	struct writ_snapshot before;
+	take(&pin, &before);
+	child_go(&c);
+	child_await_end_of_file(&c);
+	struct writ_err err;
+	assert_int_equal(writ_snapshot_recheck(&pin, &before, &err), WRIT_EUNAUTH);
+	assert_non_null(strstr(err.msg, "auxv"));
+	writ_snapshot_done(&before);
+	writ_pin_close(&pin);
+	child_end(&c);
+}
+
+static void a_zombie_is_refused(void **state)
+{
+	(void)state;
+	struct child c = child_start(child_idle, NULL);
+	struct writ_pin pin;
+	pin_child(&c, &pin);
+	kill(c.pid, SIGKILL);
+	siginfo_t info;
+	assert_int_equal(waitid(P_PID, (id_t)c.pid, &info, WEXITED | WNOWAIT), 0);
+	assert_int_equal(writ_pin_alive(&pin, NULL), WRIT_EUNAUTH);
+	struct writ_snapshot s;
+	assert_int_equal(writ_snapshot_take(&pin, &self, &s, NULL), WRIT_EUNAUTH);
+	struct writ_pin again;
+	struct writ_pin_facts f = facts_of(c.pid);
+	assert_int_equal(writ_pin_open(&f, NULL, &again, NULL), WRIT_EUNAUTH);
+	writ_pin_close(&pin);
+	child_end(&c);
+}
+
+static int thread_go;
+
+static void *wait_in_thread(void *arg)
+{
+	(void)arg;
+	char byte;
+	while (read(thread_go, &byte, 1) > 0)
+		;
+	return NULL;
+}
+
+static void leave_main_thread(int go, int ready, void *arg)
+{
+	(void)arg;
+	pthread_t t;
+	thread_go = go;
+	if (pthread_create(&t, NULL, wait_in_thread, NULL) != 0)
+		_exit(5);
+	child_ready(ready);
+	pthread_exit(NULL);
+}
+
+static void a_process_without_its_main_thread_is_refused(void **state)
+{
+	(void)state;
+	struct child c = child_start(leave_main_thread, NULL);
+	struct writ_pin pin;
+	pin_child(&c, &pin);
+	struct writ_err err = { .rc = WRIT_OK };
+	writ_rc rc = WRIT_OK;
+	/* Its main thread is on its way out: ask until it has gone. */
+	for (int i = 0; i < 1000000 && rc == WRIT_OK; i++) {
+		struct writ_snapshot s;
+		rc = writ_snapshot_take(&pin, &self, &s, &err);
+		if (rc == WRIT_OK)
+			writ_snapshot_done(&s);
+		sched_yield();
+	}
+	assert_int_equal(rc, WRIT_EUNAUTH);
+	assert_non_null(strstr(err.msg, "state Z"));
+	writ_pin_close(&pin);
+	child_end(&c);
+}
+
+static void change_user(int go, int ready, void *arg)
+{
+	(void)arg;
+	child_ready(ready);
+	child_wait(go);
+	if (setresuid((uid_t)-1, SOMEONE, (uid_t)-1) != 0)
+		_exit(6);
+	child_ready(ready);
+	child_wait(go);
+}
+
+static void a_changed_user_is_refused(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	struct child c = child_start(change_user, NULL);
+	struct writ_pin pin;
+	pin_child(&c, &pin);
+	struct writ_snapshot s;
+	take(&pin, &s);
+	child_go(&c);
+	char byte;
+	assert_int_equal(read(c.ready, &byte, 1), 1);
+	struct writ_err err;
+	assert_int_equal(writ_snapshot_recheck(&pin, &s, &err), WRIT_EUNAUTH);
+	assert_non_null(strstr(err.msg, "0/12345/0"));
+	writ_snapshot_done(&s);
+	assert_int_equal(writ_snapshot_take(&pin, &self, &s, NULL), WRIT_EUNAUTH);
+	writ_pin_close(&pin);
+	child_end(&c);
+}
+
+static void hide(int go, int ready, void *arg)
+{
+	prctl(PR_SET_DUMPABLE, 0);
+	child_idle(go, ready, arg);
+}
+
+/* An agent without privileges looks at a process of root: 0 when it sees what it should. */
+static int look_without_privileges(pid_t pid)
+{
+	struct writ_pin_facts f = { .pid = pid, .uid = 0, .gid = 0, .pidfd = -1 };
+	struct writ_pin pin;
+	struct writ_snapshot s;
+	if (setresgid(SOMEONE, SOMEONE, SOMEONE) != 0 || setresuid(SOMEONE, SOMEONE, SOMEONE) != 0)
+		return 10;
+	if (writ_pin_open(&f, NULL, &pin, NULL) != WRIT_OK)
+		return 11;
+	if (writ_snapshot_take(&pin, &self, &s, NULL) != WRIT_OK)
+		return 12;
+	if (writ_snapshot_recheck(&pin, &s, NULL) != WRIT_OK)
+		return 13;
+	bool ok = s.withheld[WRIT_PART_EXE] == EACCES && s.withheld[WRIT_PART_AUXV] != 0 &&
+		s.withheld[WRIT_PART_NS + WRIT_NS_USER] == EACCES && s.ns_ours[WRIT_NS_USER] == 0 &&
+		s.withheld[WRIT_PART_CGROUP] == 0 && s.cgroup.n > 0 && s.exe_path.n == 0;
+	writ_snapshot_done(&s);
+	writ_pin_close(&pin);
+	return ok ? 0 : 14;
+}
+
+static void what_cannot_be_read_is_marked(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	struct child c = child_start(hide, NULL);
+	pid_t agent = fork();
+	if (agent == 0)
+		_exit(look_without_privileges(c.pid));
+	int status;
+	assert_int_equal(waitpid(agent, &status, 0), agent);
+	assert_int_equal(WEXITSTATUS(status), 0);
+	child_end(&c);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[0], "idle") == 0)
+		return pause(); /* a test runs this file in a child */
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_process_is_pinned_until_it_ends),
+		cmocka_unit_test(callers_without_a_name_here_are_refused),
+		cmocka_unit_test(a_socket_gives_the_facts),
+		cmocka_unit_test(another_program_is_seen),
+		cmocka_unit_test(the_same_program_started_anew_is_seen),
+		cmocka_unit_test(a_zombie_is_refused),
+		cmocka_unit_test(a_process_without_its_main_thread_is_refused),
+		cmocka_unit_test(a_changed_user_is_refused),
+		cmocka_unit_test(what_cannot_be_read_is_marked),
+	};
+	writ_ns_self_read(&self);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
