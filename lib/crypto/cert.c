@@ -46,6 +46,8 @@ static writ_rc read_shell(struct writ_str der, struct writ_tbs *tbs, struct writ
 		!writ_der_get_bits(&at, &sig) || at.n)
 		return writ_fail(err, WRIT_EINVAL, "not the three parts of a certificate");
 	writ_rc rc = writ_tbs_parse(whole.p, whole.n, tbs, err);
+	if (rc == WRIT_OK && tbs->seen && tbs->version != 3)
+		rc = writ_fail(err, WRIT_EINVAL, "version %u with extensions", tbs->version);
 	if (rc == WRIT_OK && tbs->duplicate)
 		rc = writ_fail(err, WRIT_EINVAL, "an extension stands there twice");
 	if (rc == WRIT_OK && !writ_der_eq(alg, tbs->sigalg))

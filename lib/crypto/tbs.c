@@ -238,8 +238,6 @@ writ_rc writ_tbs_parse(const void *der, size_t n, struct writ_tbs *ret, struct w
 		if (writ_der_is(&at, tag) && !writ_der_any(&at, NULL, NULL, NULL))
 			return writ_fail(err, WRIT_EINVAL, "malformed unique identifier");
 	}
-	if (at.n && t.version != 3)
-		return writ_fail(err, WRIT_EINVAL, "version %u with extensions", t.version);
 	writ_rc rc = at.n ? read_exts(at, &t, err) : WRIT_OK;
 	if (rc == WRIT_OK)
 		*ret = t;
