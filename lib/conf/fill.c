@@ -7,8 +7,9 @@
 #include <assert.h>
 #include <string.h>
 
-#define WHY_MAX   1024
-#define KNOWN_MAX 128 /* keys of a table that a suggestion looks at */
+#define WHY_MAX    1024
+#define KNOWN_MAX  128 /* keys of a table that a suggestion looks at */
+#define LISTED_MAX 6   /* keys that a message lists */
 
 static void *at(const struct writ_conf_field *f, void *target)
 {
@@ -46,21 +47,33 @@ static const char *in_block(const struct writ_conf_table *t)
 	return t->name[0] != '\0' ? t->name : "the file";
 }
 
+/* What to write instead: the nearest key, or those there are when they are few. */
+static void add_hint(const struct writ_conf_table *t, const char *key, struct writ_buf *hint)
+{
+	const char *known[KNOWN_MAX], *listed[KNOWN_MAX];
+	size_t n = 0, n_listed = 0;
+	for (size_t i = 0; i < t->n && n < KNOWN_MAX; i++) {
+		if (!has_key(&t->fields[i]))
+			continue;
+		known[n++] = t->fields[i].key;
+		if (!is_unsupported(&t->fields[i]))
+			listed[n_listed++] = t->fields[i].key;
+	}
+	writ_conf_suggest(writ_cstr(key), known, n, hint);
+	bool is_near = hint->n > 0;
+	for (size_t i = 0; !is_near && i < n_listed && n_listed <= LISTED_MAX; i++)
+		writ_buf_addf(hint, "%s\"%s\"", i == 0 ? ": there is " : ", ", listed[i]);
+	if (hint->n == 0)
+		writ_buf_add_cstr(hint, ": remove it");
+}
+
 static void report_unknown(
 	const struct writ_conf_table *t, const struct writ_conf_node *n, struct writ_conf_diags *d)
 {
-	const char *known[KNOWN_MAX];
-	size_t count = 0;
-	for (size_t i = 0; i < t->n && count < KNOWN_MAX; i++)
-		if (has_key(&t->fields[i]))
-			known[count++] = t->fields[i].key;
-	const char *key = writ_conf_key(n);
 	struct writ_buf hint = WRIT_BUF(WHY_MAX);
-	writ_conf_suggest(writ_cstr(key), known, count, &hint);
-	if (hint.n == 0)
-		writ_buf_add_cstr(&hint, ": remove it");
+	add_hint(t, writ_conf_key(n), &hint);
 	writ_conf_diag_add(d, WRIT_CONF_ERROR, writ_conf_pos(n), "unknown key %s in %s%s",
-		WRIT_CONF_Q(key), in_block(t), writ_buf_cstr(&hint));
+		WRIT_CONF_Q(writ_conf_key(n)), in_block(t), writ_buf_cstr(&hint));
 	writ_buf_done(&hint);
 }
 

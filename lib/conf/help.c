@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "conf/plugin.h"
 #include "conf/value.h"
 
 #define PATH_MAX_ 256
@@ -78,4 +79,14 @@ void writ_conf_print_help(const struct writ_conf_table *t, struct writ_buf *out)
 		writ_buf_add_str(out, writ_buf_str(&rest));
 	}
 	writ_buf_done(&rest);
+}
+
+void writ_conf_print_plugins(const struct writ_conf_plugin_set *set, struct writ_buf *out)
+{
+	writ_buf_add_cstr(out, "\nPlugins:\n");
+	for (size_t i = 0; i < set->n_rows; i++) {
+		const struct writ_conf_plugin_row *row = &set->rows[i];
+		writ_buf_addf(out, "\n%s \"%s\"\n\n", row->type, row->name);
+		writ_conf_print_help(row->table, out);
+	}
 }

@@ -263,33 +263,37 @@ static bool take_string(struct writ__conf_lex *lx)
 	return true;
 }
 
+static size_t count_digits(struct writ_str s, size_t from)
+{
+	size_t i = from;
+	while (i < s.n && is_digit(s.p[i]))
+		i++;
+	return i - from;
+}
+
+static bool is_at(struct writ_str s, size_t i, const char *set)
+{
+	return i < s.n && s.p[i] != '\0' && strchr(set, s.p[i]) != NULL;
+}
+
 /* -?digits[.digits][e[+-]digits]: what HCL and JSON have in common. */
 static bool is_number(struct writ_str s)
 {
-	size_t i = s.n > 0 && s.p[0] == '-' ? 1 : 0;
-	size_t start = i;
-	while (i < s.n && is_digit(s.p[i]))
-		i++;
-	if (i == start || (s.p[start] == '0' && i > start + 1))
+	size_t i = is_at(s, 0, "-") ? 1 : 0;
+	size_t whole = count_digits(s, i), part = 1, exponent = 1;
+	if (whole > 1 && s.p[i] == '0')
 		return false;
-	if (i < s.n && s.p[i] == '.') {
-		start = ++i;
-		while (i < s.n && is_digit(s.p[i]))
-			i++;
-		if (i == start)
-			return false;
+	i += whole;
+	if (is_at(s, i, ".")) {
+		part = count_digits(s, ++i);
+		i += part;
 	}
-	if (i < s.n && (s.p[i] == 'e' || s.p[i] == 'E')) {
-		i++;
-		if (i < s.n && (s.p[i] == '+' || s.p[i] == '-'))
-			i++;
-		start = i;
-		while (i < s.n && is_digit(s.p[i]))
-			i++;
-		if (i == start)
-			return false;
+	if (is_at(s, i, "eE")) {
+		i += is_at(s, i + 1, "+-") ? 2 : 1;
+		exponent = count_digits(s, i);
+		i += exponent;
 	}
-	return i == s.n;
+	return whole > 0 && part > 0 && exponent > 0 && i == s.n;
 }
 
 static bool is_word(int c)
@@ -364,7 +368,8 @@ bool writ__conf_lex_next(struct writ__conf_lex *lx)
 	size_t n = 1;
 	while ((peek(lx, n) & 0xc0) == 0x80 && peek(lx, n) >= 0)
 		n++;
-	return FAIL(lx, lx->pos, "unexpected %s", writ_conf_quote(writ_strn(lx->p, n)).text);
+	return FAIL(lx, lx->pos, "unexpected %s%s", writ_conf_quote(writ_strn(lx->p, n)).text,
+		c == '/' || c == '~' ? ": put quotes around a path" : "");
 }
 
 struct writ_conf_quoted writ__conf_lex_name(const struct writ__conf_lex *lx)

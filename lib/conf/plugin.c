@@ -164,7 +164,8 @@ static void check_counts(const struct writ_conf_plugin_set *set, const struct wr
 		for (size_t j = 0; j < n; j++) {
 			if (strcmp(all[j].type, t->type) != 0)
 				continue;
-			if (++count == t->max + 1 && t->max > 0)
+			bool is_known = find_row(set, &all[j]) != NULL && !all[j].is_external;
+			if (++count > t->max && t->max > 0 && is_known)
 				writ_conf_diag_add(d, WRIT_CONF_ERROR, all[j].pos,
 					"%s \"%s\" is one too many: at most %u of this type, "
 					"remove it or set enabled = false",
@@ -172,7 +173,7 @@ static void check_counts(const struct writ_conf_plugin_set *set, const struct wr
 		}
 		if (count < t->min)
 			writ_conf_diag_add(
-				d, WRIT_CONF_ERROR, pos, "no %s: %s", t->type, t->missing);
+				d, t->missing_severity, pos, "no %s: %s", t->type, t->missing);
 	}
 }
 

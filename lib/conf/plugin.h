@@ -28,6 +28,7 @@ struct writ_conf_plugin_type {
 	enum writ_conf_severity severity; /* of one that we do not have */
 	const char *note;                 /* why, and what to do then */
 	const char *missing;              /* what to do when there are fewer than min */
+	enum writ_conf_severity missing_severity;
 };
 
 struct writ_conf_plugin_row {
@@ -49,5 +50,7 @@ struct writ_conf_plugin_set {
 void writ_conf_fill_plugins(const struct writ_conf_plugin_set *set,
 	const struct writ_conf_node *root, void *target, struct writ_conf_diags *d);
 void writ_conf_done_plugins(const struct writ_conf_plugin_set *set, void *target);
+
+void writ_conf_print_plugins(const struct writ_conf_plugin_set *set, struct writ_buf *out);
 
 #endif

@@ -319,9 +319,12 @@ static void plugins_are_checked_against_what_is_there(void **state)
 			"supported: it holds our keys; there is \"disk\"\n" },
 		{ "plugins {\n Keys \"disk\" { plugin_data { path = \"/k\" } }\n Keys \"b\" {} }",
 			"f:3:7: error: Keys \"b\" is not supported: it holds our keys; there is "
-			"\"disk\"\n"
-			"f:3:7: error: Keys \"b\" is one too many: at most 1 of this type, remove "
-			"it or set enabled = false\n" },
+			"\"disk\"\n" },
+		{ "{\"plugins\": {\"Keys\": [{\"disk\": {\"plugin_data\": {\"path\": "
+		  "\"/k\"}}}, {\"disk\": {}}]}}",
+			"f:1:67: error: Keys \"disk\" is there twice: remove one\n"
+			"f:1:67: error: Keys \"disk\" is one too many: at most 1 of this type, "
+			"remove it or set enabled = false\n" },
 		{ "plugins { Keys \"disk\" { plugin_data { path = \"/k\" } }\n Publisher \"s3\" {} "
 		  "}",
 			"f:2:12: warning: Publisher \"s3\" is not supported: nothing is "
