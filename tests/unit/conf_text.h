@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conf_text: configuration texts as files without a name, for the tests of the programs' schemas. */
+/* conf_text: configuration texts as files without a name, for the tests of the programs' schemas.
+ */
 #ifndef WRIT_TEST_CONF_TEXT_H
 #define WRIT_TEST_CONF_TEXT_H
 

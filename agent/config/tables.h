@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tables: what may stand in writ-agent's configuration. Private to agent/config. */
+#ifndef WRIT_AGENT_CONFIG_TABLES_H
+#define WRIT_AGENT_CONFIG_TABLES_H
+
+#include "config/config.h"
+
+extern const struct writ_conf_table writ_agent_config_table; /* of the file */
+extern const struct writ_conf_plugin_set writ_agent_config_plugins;
+
+#endif
