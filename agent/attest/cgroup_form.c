@@ -311,9 +311,20 @@ static bool match_form(
 	return true;
 }
 
+/* The literal start of the pattern, which settles most forms without any work. */
+static bool may_match(const char *pattern, struct writ_str path)
+{
+	size_t i = 0;
+	while (pattern[i] != '%' && pattern[i] != '\0' && i < path.n && pattern[i] == path.p[i])
+		i++;
+	return pattern[i] == '%' || pattern[i] == '\0';
+}
+
 void writ_cgroup_form_match(struct writ_str path, struct writ_cgroup *ret, size_t *anchor)
 {
 	for (size_t i = 0; i < WRIT_COUNT(forms); i++) {
+		if (!may_match(forms[i].pattern, path))
+			continue;
 		struct writ_cgroup out = { .kind = forms[i].kind, .runtime = forms[i].runtime };
 		if (!match_form(&forms[i], path, &out, anchor))
 			continue;

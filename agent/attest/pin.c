@@ -5,11 +5,15 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "attest/proc_text.h"
 #include "base/mem.h"
+
+#define STATUS_MAX 8192
 
 int writ_pin_read(const struct writ_pin *pin, const char *name, char *buf, size_t cap, size_t *n)
 {
@@ -58,6 +62,51 @@ void writ_pin_close(struct writ_pin *pin)
 	pin->ngroups = 0;
 }
 
+/* PIDFD_GET_INFO (linux/pidfd.h, 6.13): the first form of the structure, which newer kernels take.
+ */
+struct pidfd_info_v0 {
+	uint64_t mask, cgroupid;
+	uint32_t pid, tgid, ppid;
+	uint32_t ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+	int32_t exit_code;
+};
+
+#define GET_INFO   _IOWR(0xFF, 11, struct pidfd_info_v0)
+#define INFO_CREDS 2u
+
+static bool ids_by_pidfd(const struct writ_pin *pin, struct writ_pin_ids *ret)
+{
+	struct pidfd_info_v0 info = { .mask = INFO_CREDS };
+	if (ioctl(pin->pidfd, GET_INFO, &info) != 0 || !(info.mask & INFO_CREDS) ||
+		info.tgid != (uint32_t)pin->pid)
+		return false;
+	*ret = (struct writ_pin_ids){
+		.uid = { info.ruid, info.euid, info.suid },
+		.gid = { info.rgid, info.egid, info.sgid },
+	};
+	return true;
+}
+
+writ_rc writ_pin_ids(const struct writ_pin *pin, struct writ_pin_ids *ret, struct writ_err *err)
+{
+	if (ids_by_pidfd(pin, ret))
+		return WRIT_OK;
+	char text[STATUS_MAX];
+	size_t n;
+	int e = writ_pin_read(pin, "status", text, sizeof(text), &n);
+	if (e == ESRCH || e == ENOENT)
+		return writ_fail(err, WRIT_EUNAUTH, "process %d has ended", (int)pin->pid);
+	if (e != 0)
+		return writ_fail_errno(err, e, "read /proc/%d/status", (int)pin->pid);
+	struct writ_proc_status status;
+	writ_rc rc = writ_proc_status_parse(writ_strn(text, n), &status, err);
+	if (rc != WRIT_OK)
+		return rc;
+	memcpy(ret->uid, status.uid, sizeof(ret->uid));
+	memcpy(ret->gid, status.gid, sizeof(ret->gid));
+	return WRIT_OK;
+}
+
 static writ_rc check_facts(
 	const struct writ_pin_facts *peer, const struct writ_pin_rules *rules, struct writ_err *err)
 {
@@ -96,22 +145,7 @@ static writ_rc open_process(struct writ_pin *pin, struct writ_err *err)
 		return writ_fail_errno(err, errno, "open %s", path);
 	/* Only now: alive after the open proves that the folder is the peer's, since a pid is not
 	 * given out again before its process was reaped. */
-	writ_rc rc = writ_pin_alive(pin, err);
-	if (rc != WRIT_OK)
-		return rc;
-	char text[1024];
-	size_t n;
-	int e = writ_pin_read(pin, "stat", text, sizeof(text), &n);
-	if (e == ESRCH || e == ENOENT)
-		return writ_fail(err, WRIT_EUNAUTH, "process %d has ended", (int)pin->pid);
-	if (e != 0)
-		return writ_fail_errno(err, e, "read %s/stat", path);
-	struct writ_proc_stat stat;
-	rc = writ_proc_stat_parse(writ_strn(text, n), &stat, err);
-	if (rc != WRIT_OK)
-		return writ_wrap(err, rc, "read %s/stat", path);
-	pin->start_time = stat.start_time;
-	return WRIT_OK;
+	return writ_pin_alive(pin, err);
 }
 
 writ_rc writ_pin_open(const struct writ_pin_facts *peer, const struct writ_pin_rules *rules,

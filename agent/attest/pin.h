@@ -36,10 +36,9 @@ struct writ_pin {
 	gid_t gid;
 	gid_t *groups; /* owned */
 	size_t ngroups;
-	bool groups_cut;     /* there were more than WRIT_PIN_GROUPS_MAX */
-	int pidfd;           /* owned: a duplicate of the peer's, or our own */
-	int dirfd;           /* owned: /proc/PID of this very process */
-	uint64_t start_time; /* clock ticks since boot */
+	bool groups_cut; /* there were more than WRIT_PIN_GROUPS_MAX */
+	int pidfd;       /* owned: a duplicate of the peer's, or our own */
+	int dirfd;       /* owned: /proc/PID of this very process */
 };
 
 /* Uid 65534 stands for every user that is not mapped where the agent runs, so it is refused. On a
@@ -54,6 +53,13 @@ WRIT_MUST writ_rc writ_pin_open(const struct writ_pin_facts *peer,
 	const struct writ_pin_rules *rules, struct writ_pin *ret, struct writ_err *err);
 /* WRIT_OK while the process runs; WRIT_EUNAUTH once it ended (a zombie has ended). */
 WRIT_MUST writ_rc writ_pin_alive(const struct writ_pin *pin, struct writ_err *err);
+/* The IDs it has now: real, effective, saved. Over the pidfd where the kernel can (6.13), else from
+ * status. WRIT_EUNAUTH: it has ended; WRIT_EDENIED: status cannot be read. */
+struct writ_pin_ids {
+	uint32_t uid[3], gid[3];
+};
+WRIT_MUST writ_rc writ_pin_ids(
+	const struct writ_pin *pin, struct writ_pin_ids *ret, struct writ_err *err);
 /* Reads the start of /proc/PID/NAME through the pinned folder: *n bytes of at most cap, and a NUL.
  * Returns 0, or the errno of the failure; E2BIG when the file is cap or longer. */
 int writ_pin_read(const struct writ_pin *pin, const char *name, char *buf, size_t cap, size_t *n);

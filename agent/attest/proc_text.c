@@ -88,38 +88,17 @@ static bool take_ids(struct writ_str value, uint32_t ids[4])
 	return value.n == 0;
 }
 
-enum key { KEY_UID, KEY_GID, KEY_TRACER, KEY_NO_NEW_PRIVS, KEY_COUNT };
+enum key { KEY_UID, KEY_GID, KEY_COUNT };
 
-static const struct {
-	struct writ_str prefix;
-	bool needed;
-} keys[KEY_COUNT] = {
-	[KEY_UID] = { { "Uid:\t", 5 }, true },
-	[KEY_GID] = { { "Gid:\t", 5 }, true },
-	[KEY_TRACER] = { { "TracerPid:\t", 11 }, false },
-	[KEY_NO_NEW_PRIVS] = { { "NoNewPrivs:\t", 12 }, false },
+static const struct writ_str keys[KEY_COUNT] = {
+	[KEY_UID] = { "Uid:\t", 5 },
+	[KEY_GID] = { "Gid:\t", 5 },
 };
-
-static bool take_key(enum key k, struct writ_str value, struct writ_proc_status *out)
-{
-	uint64_t v = 0;
-	if (k == KEY_UID)
-		return take_ids(value, out->uid);
-	if (k == KEY_GID)
-		return take_ids(value, out->gid);
-	if (!take_number(&value, "", &v) || value.n != 0)
-		return false;
-	if (k == KEY_TRACER)
-		out->tracer_pid = v;
-	else
-		out->no_new_privs = v != 0;
-	return true;
-}
 
 writ_rc writ_proc_status_parse(
 	struct writ_str text, struct writ_proc_status *ret, struct writ_err *err)
 {
-	struct writ_proc_status out = { .tracer_pid = 0 };
+	struct writ_proc_status out;
 	bool seen[KEY_COUNT] = { false };
 	struct writ_str line;
 	/* The kernel escapes line ends in "Name:", so a name cannot make a line. */
@@ -127,10 +106,12 @@ writ_rc writ_proc_status_parse(
 		const char *end = memchr(text.p + at, '\n', text.n - at);
 		line = writ_strn(text.p + at, end ? (size_t)(end - text.p) - at : text.n - at);
 		for (enum key k = 0; k < KEY_COUNT; k++) {
-			if (!writ_str_starts(line, keys[k].prefix))
+			if (!writ_str_starts(line, keys[k]))
 				continue;
-			size_t n = keys[k].prefix.n;
-			if (seen[k] || !take_key(k, writ_strn(line.p + n, line.n - n), &out))
+			size_t n = keys[k].n;
+			if (seen[k] ||
+				!take_ids(writ_strn(line.p + n, line.n - n),
+					k == KEY_UID ? out.uid : out.gid))
 				return writ_fail(err, WRIT_EPROTO,
 					"not a process's status: '" WRIT_FMT "'", WRIT_ARG(line));
 			seen[k] = true;
@@ -138,10 +119,10 @@ writ_rc writ_proc_status_parse(
 		}
 	}
 	for (enum key k = 0; k < KEY_COUNT; k++)
-		if (keys[k].needed && !seen[k])
+		if (!seen[k])
 			return writ_fail(err, WRIT_EPROTO,
 				"not a process's status: no line '" WRIT_FMT "'",
-				(int)keys[k].prefix.n - 1, keys[k].prefix.p);
+				(int)keys[k].n - 1, keys[k].p);
 	*ret = out;
 	return WRIT_OK;
 }

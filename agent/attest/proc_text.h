@@ -18,8 +18,6 @@ struct writ_proc_stat {
 struct writ_proc_status {
 	uint32_t uid[4]; /* real, effective, saved, file system */
 	uint32_t gid[4];
-	uint64_t tracer_pid; /* 0: nobody */
-	bool no_new_privs;   /* false as well on kernels that do not say */
 };
 
 /* WRIT_EPROTO: not what Linux writes there. *ret is untouched then. */

@@ -10,6 +10,8 @@
 #include "attest/proc_text.h"
 #include "base/mem.h"
 
+#define STAT_MAX 1024
+
 static const char *const ns_files[WRIT_NS_COUNT] = {
 	[WRIT_NS_USER] = "ns/user",
 	[WRIT_NS_MNT] = "ns/mnt",
@@ -85,48 +87,45 @@ static writ_rc gone_or_hidden(
 	return writ_fail_errno(err, e, "read /proc/%d/%s", (int)pin->pid, name);
 }
 
-static bool ids_are(const uint32_t ids[4], uint32_t want)
+static bool ids_are(const uint32_t ids[3], uint32_t want)
 {
 	return ids[0] == want && ids[1] == want && ids[2] == want;
 }
 
-/* stat and status: who and in which state. Without these two there is no caller. */
-static writ_rc read_identity(const struct writ_pin *pin, char *text, size_t cap,
-	struct writ_proc_stat *stat, struct writ_proc_status *status, struct writ_err *err)
+/* In which state, and as whom. Without these two there is no caller. */
+static writ_rc read_identity(
+	const struct writ_pin *pin, struct writ_proc_stat *ret, struct writ_err *err)
 {
+	char text[STAT_MAX];
 	size_t n;
-	int e = writ_pin_read(pin, "stat", text, cap, &n);
+	int e = writ_pin_read(pin, "stat", text, sizeof(text), &n);
 	if (e != 0)
 		return gone_or_hidden(pin, e, "stat", err);
-	writ_rc rc = writ_proc_stat_parse(writ_strn(text, n), stat, err);
+	struct writ_proc_stat stat;
+	writ_rc rc = writ_proc_stat_parse(writ_strn(text, n), &stat, err);
 	if (rc != WRIT_OK)
 		return rc;
 	/* A thread-group leader that ended while its threads live: exe is gone and all v1 cgroups
 	 * read
 	 * "/", so a container would look like the host. */
-	if (stat->state == 'Z' || stat->state == 'X' || stat->state == 'x')
+	if (stat.state == 'Z' || stat.state == 'X' || stat.state == 'x')
 		return writ_fail(err, WRIT_EUNAUTH,
 			"process %d is in state %c: its main thread has ended", (int)pin->pid,
-			stat->state);
-	if (stat->start_time != pin->start_time)
-		return writ_fail(err, WRIT_EUNAUTH, "process %d is not the one that connected",
-			(int)pin->pid);
-	e = writ_pin_read(pin, "status", text, cap, &n);
-	if (e != 0)
-		return gone_or_hidden(pin, e, "status", err);
-	rc = writ_proc_status_parse(writ_strn(text, n), status, err);
+			stat.state);
+	struct writ_pin_ids ids;
+	rc = writ_pin_ids(pin, &ids, err);
 	if (rc != WRIT_OK)
 		return rc;
-	if (!ids_are(status->uid, pin->uid) || !ids_are(status->gid, pin->gid))
+	if (!ids_are(ids.uid, pin->uid) || !ids_are(ids.gid, pin->gid))
 		return writ_fail(err, WRIT_EUNAUTH,
 			"process %d connected as uid %u gid %u and now has uid %u/%u/%u gid "
 			"%u/%u/%u "
 			"(real/effective/saved); a set-user-ID program, or one that changed its "
 			"user after "
 			"connecting, must connect again",
-			(int)pin->pid, (unsigned)pin->uid, (unsigned)pin->gid, status->uid[0],
-			status->uid[1], status->uid[2], status->gid[0], status->gid[1],
-			status->gid[2]);
+			(int)pin->pid, (unsigned)pin->uid, (unsigned)pin->gid, ids.uid[0],
+			ids.uid[1], ids.uid[2], ids.gid[0], ids.gid[1], ids.gid[2]);
+	*ret = stat;
 	return WRIT_OK;
 }
 
@@ -182,8 +181,7 @@ writ_rc writ_snapshot_take(const struct writ_pin *pin, const struct writ_ns_self
 	struct scratch x;
 	x.text_n = x.auxv_n = x.path_n = 0;
 	struct writ_proc_stat stat;
-	struct writ_proc_status status;
-	writ_rc rc = read_identity(pin, x.text, sizeof(x.text), &stat, &status, err);
+	writ_rc rc = read_identity(pin, &stat, err);
 	if (rc != WRIT_OK)
 		return rc;
 	struct writ_snapshot s = {
@@ -192,9 +190,7 @@ writ_rc writ_snapshot_take(const struct writ_pin *pin, const struct writ_ns_self
 		.gid = pin->gid,
 		.ppid = stat.ppid,
 		.start_time = stat.start_time,
-		.tracer_pid = status.tracer_pid,
 		.state = (uint64_t)stat.state,
-		.no_new_privs = status.no_new_privs,
 		.groups_cut = pin->groups_cut,
 	};
 	read_parts(pin, self, &s, &x);
@@ -253,10 +249,11 @@ writ_rc writ_snapshot_recheck(
 {
 	char text[WRIT_SNAPSHOT_AUXV_MAX];
 	struct writ_proc_stat stat;
-	struct writ_proc_status status;
-	writ_rc rc = read_identity(pin, text, sizeof(text), &stat, &status, err);
+	writ_rc rc = read_identity(pin, &stat, err);
 	if (rc != WRIT_OK)
 		return rc;
+	if (stat.start_time != s->start_time)
+		return changed(s, "start time", err);
 	size_t n = 0;
 	int e = writ_pin_read(pin, "auxv", text, sizeof(text), &n);
 	if (e == 0 && n == 0)

@@ -35,11 +35,10 @@ struct writ_ns_self {
 };
 
 struct writ_snapshot {
-	uint64_t pid, uid, gid; /* SO_PEERCRED's word, which status had to confirm */
-	uint64_t ppid, start_time, tracer_pid;
-	uint64_t state;        /* a letter, as in proc(5) */
-	uint64_t no_new_privs; /* 0 or 1 */
-	uint64_t groups_cut;   /* 0 or 1: struct writ_pin's */
+	uint64_t pid, uid, gid;    /* SO_PEERCRED's word, which status had to confirm */
+	uint64_t ppid, start_time; /* clock ticks since boot */
+	uint64_t state;            /* a letter, as in proc(5) */
+	uint64_t groups_cut;       /* 0 or 1: struct writ_pin's */
 	struct writ_exe exe;
 	uint64_t ns[WRIT_NS_COUNT];      /* inode numbers */
 	uint64_t ns_ours[WRIT_NS_COUNT]; /* 1: the agent's own namespace; 0: another, or unknown */

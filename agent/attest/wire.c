@@ -20,9 +20,7 @@ static const size_t numbers[] = {
 	NUMBER(gid),
 	NUMBER(ppid),
 	NUMBER(start_time),
-	NUMBER(tracer_pid),
 	NUMBER(state),
-	NUMBER(no_new_privs),
 	NUMBER(groups_cut),
 	NUMBER(exe.dev),
 	NUMBER(exe.ino),
@@ -124,7 +122,7 @@ void writ_request_encode(const struct writ_snapshot *s, struct writ_buf *out)
 
 static bool plausible(const struct writ_snapshot *s)
 {
-	bool flags = s->no_new_privs <= 1 && s->groups_cut <= 1 && s->state < 128;
+	bool flags = s->groups_cut <= 1 && s->state < 128;
 	for (size_t i = 0; i < WRIT_NS_COUNT; i++)
 		flags = flags && s->ns_ours[i] <= 1;
 	return flags && s->pid > 0 && s->pid <= INT32_MAX && s->uid < UINT32_MAX &&

@@ -254,6 +254,32 @@ static void a_process_without_its_main_thread_is_refused(void **state)
 	child_end(&c);
 }
 
+/* Kernels before 6.13 cannot tell the IDs over a pidfd; neither can a pipe. */
+static void ids_come_from_status_where_the_pidfd_has_none(void **state)
+{
+	(void)state;
+	struct child c = child_start(child_idle, NULL);
+	struct writ_pin pin;
+	struct writ_pin_ids ids;
+	struct writ_pin_ids again;
+	int silent[2];
+	pin_child(&c, &pin);
+	assert_int_equal(writ_pin_ids(&pin, &ids, NULL), WRIT_OK);
+	assert_int_equal(pipe2(silent, O_CLOEXEC), 0);
+	int pidfd = pin.pidfd;
+	pin.pidfd = silent[0];
+	assert_int_equal(writ_pin_ids(&pin, &again, NULL), WRIT_OK);
+	assert_memory_equal(&ids, &again, sizeof(ids));
+	assert_int_equal(ids.uid[2], geteuid());
+	assert_int_equal(ids.gid[0], getegid());
+	pin.pidfd = pidfd;
+	child_end(&c);
+	assert_int_equal(writ_pin_ids(&pin, &again, NULL), WRIT_EUNAUTH);
+	writ_pin_close(&pin);
+	close(silent[0]);
+	close(silent[1]);
+}
+
 static void change_user(int go, int ready, void *arg)
 {
 	(void)arg;
@@ -342,6 +368,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_same_program_started_anew_is_seen),
 		cmocka_unit_test(a_zombie_is_refused),
 		cmocka_unit_test(a_process_without_its_main_thread_is_refused),
+		cmocka_unit_test(ids_come_from_status_where_the_pidfd_has_none),
 		cmocka_unit_test(a_changed_user_is_refused),
 		cmocka_unit_test(what_cannot_be_read_is_marked),
 	};
