@@ -72,6 +72,10 @@ WRIT_MUST writ_rc writ_anchors_new(
 	struct writ_cert *const *cas, size_t n, struct writ_anchors **ret, struct writ_err *err);
 struct writ_anchors *writ_anchors_ref(struct writ_anchors *a);
 void writ_anchors_unref(struct writ_anchors *a);
+/* For an agent that comes back after a long outage (docs/adr/0009): an anchor of this set also
+ * holds when its own time is over for at most grace_s seconds. All below it, the leaf first, has to
+ * be in time. Call it before the set is shared. */
+void writ_anchors_allow_expired(struct writ_anchors *a, int64_t grace_s);
 
 enum writ_purpose { WRIT_PURPOSE_ANY, WRIT_PURPOSE_TLS_SERVER, WRIT_PURPOSE_TLS_CLIENT };
 /* RFC 5280 path validation at time now (Unix seconds): X509_V_FLAG_X509_STRICT and PARTIAL_CHAIN,

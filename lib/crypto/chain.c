@@ -16,8 +16,46 @@
 struct writ_anchors {
 	int refs;
 	size_t n;
+	int64_t expired_grace_s;
 	X509_STORE *store; /* OpenSSL locks it itself */
 };
+
+static int grace_index(void)
+{
+	static int index = -1;
+	int i = __atomic_load_n(&index, __ATOMIC_ACQUIRE);
+	if (i >= 0)
+		return i;
+	int made = X509_STORE_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL), none = -1;
+	/* Two threads at once: the number of the one that comes second is never used. */
+	return __atomic_compare_exchange_n(
+		       &index, &none, made, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+		? made
+		: none;
+}
+
+/* Passes over one thing: that the anchor, and nothing below it, expired a while ago. */
+static int pass_old_anchor(int ok, X509_STORE_CTX *ctx)
+{
+	const struct writ_anchors *a = X509_STORE_CTX_get_ex_data(ctx, grace_index());
+	int depth = X509_STORE_CTX_get_error_depth(ctx);
+	int last = sk_X509_num(X509_STORE_CTX_get0_chain(ctx)) - 1;
+	if (ok || !a || X509_STORE_CTX_get_error(ctx) != X509_V_ERR_CERT_HAS_EXPIRED ||
+		depth < 1 || depth != last)
+		return ok;
+	X509 *anchor = X509_STORE_CTX_get_current_cert(ctx);
+	time_t now = X509_VERIFY_PARAM_get_time(X509_STORE_CTX_get0_param(ctx));
+	time_t then = now - (time_t)a->expired_grace_s;
+	if (!anchor || X509_cmp_time(X509_get0_notAfter(anchor), &then) <= 0)
+		return 0;
+	X509_STORE_CTX_set_error(ctx, X509_V_OK);
+	return 1;
+}
+
+void writ_anchors_allow_expired(struct writ_anchors *a, int64_t grace_s)
+{
+	a->expired_grace_s = grace_s;
+}
 
 writ_rc writ_anchors_new(
 	struct writ_cert *const *cas, size_t n, struct writ_anchors **ret, struct writ_err *err)
@@ -124,6 +162,18 @@ static bool set_up(X509_STORE_CTX *ctx, X509_STORE *store, X509 *leaf, STACK_OF(
 			X509_VERIFY_PARAM_set_purpose(param, purposes[purpose].purpose) == 1);
 }
 
+static bool allow_expired(X509_STORE_CTX *ctx, const struct writ_anchors *a)
+{
+	union {
+		const struct writ_anchors *in;
+		void *out;
+	} arg = { .in = a };
+	if (grace_index() < 0 || X509_STORE_CTX_set_ex_data(ctx, grace_index(), arg.out) != 1)
+		return false;
+	X509_STORE_CTX_set_verify_cb(ctx, pass_old_anchor);
+	return true;
+}
+
 static STACK_OF(X509) * stack_of(struct writ_cert *const *chain, size_t n)
 {
 	STACK_OF(X509) *sk = sk_X509_new_null();
@@ -151,6 +201,8 @@ writ_rc writ_chain_verify(const struct writ_anchors *a, struct writ_cert *const 
 	writ_rc rc = WRIT_OK;
 	if (!ctx || !set_up(ctx, a->store, sk_X509_value(all, 0), all, purpose, now))
 		rc = writ_fail_ossl(err, WRIT_ECRYPTO, "certificate chain of %zu: not readable", n);
+	else if (a->expired_grace_s > 0 && !allow_expired(ctx, a))
+		rc = writ_fail_ossl(err, WRIT_ECRYPTO, "set up the check of a chain");
 	else if (X509_verify_cert(ctx) != 1)
 		rc = refuse(ctx, chain, n, now, err);
 	X509_STORE_CTX_free(ctx);

@@ -9,7 +9,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 # A folder may include from itself and from the folders named for it. docs/ARCHITECTURE.md has the picture.
-LIBS = ["base", "conf", "crypto", "spiffe", "loop", "tls", "front", "rpc", "workload"]
+LIBS = ["base", "conf", "crypto", "spiffe", "loop", "tls", "front", "daemon", "rpc", "workload"]
 PROGRAMS = ["server", "agent", "gate", "cli"]
 BELOW = {lib: LIBS[: i + 1] for i, lib in enumerate(LIBS)}
 BELOW["spiffe"] = ["base", "crypto", "spiffe"]
