@@ -325,8 +325,8 @@ static void delegated_folders_are_seen_in_the_file_system(void **state)
 	make(root, "unified/system.slice", 0755);
 	make(root, "unified/group.slice", 0775);
 	make(root, "unified/other.slice", 0757);
-	make(root, "systemd", 0555);
-	make(root, "systemd/system.slice", 0555);
+	make(root, "systemd", 0755);
+	make(root, "systemd/system.slice", 0755);
 	char link[256];
 	snprintf(link, sizeof(link), "%s/unified/link.slice", root);
 	assert_int_equal(symlink("system.slice", link), 0);
