@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rpc/cq.h"
+
+#include "base/mem.h"
+
+#include <assert.h>
+#include <grpc/support/time.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+
+#define BATCH 64 /* events that one wake-up of the loop may wait for */
+
+struct event {
+	struct tag *tag;
+	bool ok;
+};
+
+struct events {
+	struct event *p;
+	size_t n, cap;
+};
+
+struct writ_cq {
+	struct writ_cq *next;
+	struct writ_loop *loop;
+	grpc_completion_queue *grpc;
+	pthread_t thread;
+	int refs;
+	bool running; /* inside run(): the loop's thread */
+	pthread_mutex_t lock;
+	struct events in;  /* under lock */
+	bool posted;       /* under lock: `task` is on its way to the loop */
+	struct events out; /* the loop's: emptied before it is swapped with `in` */
+	struct writ_task task;
+};
+
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct writ_cq *all;
+
+static void append(struct events *e, const struct event *p, size_t n)
+{
+	if (e->n + n > e->cap) {
+		e->cap = (e->n + n) * 2;
+		e->p = writ_realloc(e->p, e->cap * sizeof(*e->p));
+	}
+	memcpy(e->p + e->n, p, n * sizeof(*p));
+	e->n += n;
+}
+
+static void hand_over(struct writ_cq *q, const struct event *batch, size_t n)
+{
+	pthread_mutex_lock(&q->lock);
+	append(&q->in, batch, n);
+	bool wake = !q->posted;
+	q->posted = true;
+	pthread_mutex_unlock(&q->lock);
+	if (wake)
+		writ_loop_post(q->loop, &q->task);
+}
+
+/* The thread. What has already happened goes along with the event that woke it. */
+static void *drain(void *arg)
+{
+	struct writ_cq *q = arg;
+	gpr_timespec now = gpr_time_0(GPR_CLOCK_MONOTONIC),
+		     never = gpr_inf_future(GPR_CLOCK_MONOTONIC);
+	for (;;) {
+		struct event batch[BATCH];
+		size_t n = 0;
+		grpc_event e = grpc_completion_queue_next(q->grpc, never, NULL);
+		while (e.type == GRPC_OP_COMPLETE) {
+			batch[n++] = (struct event){ e.tag, e.success != 0 };
+			if (n == BATCH)
+				break;
+			e = grpc_completion_queue_next(q->grpc, now, NULL);
+		}
+		if (n > 0)
+			hand_over(q, batch, n);
+		if (e.type == GRPC_QUEUE_SHUTDOWN)
+			return NULL;
+	}
+}
+
+/* On the loop. */
+static void run(struct writ_task *t)
+{
+	struct writ_cq *q = writ_container(t, struct writ_cq, task);
+	pthread_mutex_lock(&q->lock);
+	struct events batch = q->in;
+	q->in = q->out;
+	q->posted = false;
+	pthread_mutex_unlock(&q->lock);
+	q->running = true;
+	for (size_t i = 0; i < batch.n; i++)
+		batch.p[i].tag->done(batch.p[i].tag, batch.p[i].ok);
+	q->running = false;
+	batch.n = 0;
+	q->out = batch;
+}
+
+/* Signals are the loop's business: none may land on this thread. */
+static void start(struct writ_cq *q)
+{
+	sigset_t every, before;
+	sigfillset(&every);
+	pthread_sigmask(SIG_SETMASK, &every, &before);
+	int rc = pthread_create(&q->thread, NULL, drain, q);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	assert(rc == 0);
+	(void)rc;
+	pthread_setname_np(q->thread, "grpc-cq");
+}
+
+static struct writ_cq *make(struct writ_loop *l)
+{
+	struct writ_cq *q = writ_alloc(sizeof(*q));
+	q->loop = l;
+	q->task.run = run;
+	pthread_mutex_init(&q->lock, NULL);
+	q->grpc = grpc_completion_queue_create_for_next(NULL);
+	start(q);
+	return q;
+}
+
+struct writ_cq *writ_cq_get(struct writ_loop *l)
+{
+	pthread_mutex_lock(&all_lock);
+	struct writ_cq *q = all;
+	while (q && q->loop != l)
+		q = q->next;
+	if (!q) {
+		q = make(l);
+		q->next = all;
+		all = q;
+	}
+	q->refs++;
+	pthread_mutex_unlock(&all_lock);
+	return q;
+}
+
+static void forget(struct writ_cq *q)
+{
+	struct writ_cq **at = &all;
+	while (*at != q)
+		at = &(*at)->next;
+	*at = q->next;
+}
+
+void writ_cq_put(struct writ_cq *q)
+{
+	pthread_mutex_lock(&all_lock);
+	bool last = --q->refs == 0;
+	if (last)
+		forget(q);
+	pthread_mutex_unlock(&all_lock);
+	if (!last)
+		return;
+	assert(!q->running);
+	grpc_completion_queue_shutdown(q->grpc);
+	pthread_join(q->thread, NULL);
+	assert(!q->posted && q->in.n == 0);
+	grpc_completion_queue_destroy(q->grpc);
+	pthread_mutex_destroy(&q->lock);
+	writ_free(q->in.p);
+	writ_free(q->out.p);
+	writ_free(q);
+}
+
+grpc_completion_queue *writ_cq_grpc(const struct writ_cq *q)
+{
+	return q->grpc;
+}
