@@ -259,7 +259,8 @@ static void weak_rsa_keys_are_refused(void **state)
 
 static void the_square_of_a_prime_is_refused(void **state)
 {
-	/* Both primes the same: the limit of close ones. Any odd number of 1024 bits does for the root. */
+	/* Both primes the same: the limit of close ones. Any odd number of 1024 bits does for the
+	 * root. */
 	uint8_t root[128], square[256] = { 0 };
 	char hex[2 * sizeof(square) + 1];
 	struct writ_buf b = WRIT_BUF(4096);
