@@ -40,8 +40,8 @@ static int pass_old_anchor(int ok, X509_STORE_CTX *ctx)
 	const struct writ_anchors *a = X509_STORE_CTX_get_ex_data(ctx, grace_index());
 	int depth = X509_STORE_CTX_get_error_depth(ctx);
 	int last = sk_X509_num(X509_STORE_CTX_get0_chain(ctx)) - 1;
-	if (ok || !a || X509_STORE_CTX_get_error(ctx) != X509_V_ERR_CERT_HAS_EXPIRED ||
-		depth < 1 || depth != last)
+	if (ok || !a || X509_STORE_CTX_get_error(ctx) != X509_V_ERR_CERT_HAS_EXPIRED || depth < 1 ||
+		depth != last)
 		return ok;
 	X509 *anchor = X509_STORE_CTX_get_current_cert(ctx);
 	time_t now = X509_VERIFY_PARAM_get_time(X509_STORE_CTX_get0_param(ctx));

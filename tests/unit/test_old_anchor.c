@@ -2,6 +2,7 @@
 /* An anchor whose time is over, for agents that come back after a long outage. */
 #include "check.h"
 
+#include "base/mem.h"
 #include "forge.h"
 
 #define DAY   (INT64_C(24) * 3600)
@@ -15,7 +16,8 @@ struct made {
 
 static struct made make(int64_t ca_ended, int64_t leaf_ends, int64_t grace)
 {
-	struct made m = { .ca_key = forge_key(WRIT_KEY_P256), .leaf_key = forge_key(WRIT_KEY_P256) };
+	struct made m = { .ca_key = forge_key(WRIT_KEY_P256),
+		.leaf_key = forge_key(WRIT_KEY_P256) };
 	struct forge ca = forge_ca("ca", m.ca_key);
 	ca.not_before = ca_ended - DAY;
 	ca.not_after = ca_ended;
@@ -75,8 +77,8 @@ static void test_another_ca_of_that_name_does_not(void **state)
 	(void)state;
 	struct made a = make(FORGE_NOW - 1, FORGE_NOW + 100, GRACE);
 	struct made b = make(FORGE_NOW - 1, FORGE_NOW + 100, GRACE);
-	assert_int_equal(writ_chain_verify(a.anchors, &b.leaf, 1, WRIT_PURPOSE_TLS_SERVER,
-				 FORGE_NOW, NULL),
+	assert_int_equal(
+		writ_chain_verify(a.anchors, &b.leaf, 1, WRIT_PURPOSE_TLS_SERVER, FORGE_NOW, NULL),
 		WRIT_ECRYPTO);
 	done(&a);
 	done(&b);
