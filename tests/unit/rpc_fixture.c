@@ -201,6 +201,7 @@ static int channel_fd(struct fixture *f, size_t i)
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
 	struct writ_peer *peer = writ_alloc(sizeof(*peer));
 	peer->refs = 1;
+	peer->pidfd = -1;
 	peer->pid = getpid();
 	f->server_fd[i] = pair[1];
 	writ_rpc_server_add_fd(f->server, pair[1], peer);

@@ -430,6 +430,7 @@ static void a_client_that_takes_nothing_cannot_hold_up_a_stop(void **state)
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
 	struct writ_peer *peer = writ_alloc(sizeof(*peer));
 	peer->refs = 1;
+	peer->pidfd = -1;
 	writ_rpc_server_add_fd(f->server, pair[1], peer);
 	writ_peer_unref(peer);
 	assert_int_equal(send(pair[0], blocked, sizeof(blocked) - 1, 0), (int)sizeof(blocked) - 1);
