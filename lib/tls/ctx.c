@@ -78,7 +78,7 @@ static int on_verify(X509_STORE_CTX *x, void *arg)
 	writ_rc rc = writ_tls_judge(x, &c->cfg, c->cfg.bundles, &t->seen, &err);
 	if (rc == WRIT_OK)
 		return 1;
-	writ_freep(&t->seen.why);
+	writ_free(t->seen.why);
 	t->seen.why = writ_memdup(&err, sizeof(err));
 	return 0;
 }

@@ -11,8 +11,10 @@ void writ_tls_seen_done(struct writ_tls_seen *s)
 {
 	writ_certs_unref(s->chain, s->n_chain);
 	s->n_chain = 0;
-	writ_freep(&s->id);
-	writ_freep(&s->why);
+	writ_free(s->id);
+	writ_free(s->why);
+	s->id = NULL;
+	s->why = NULL;
 }
 
 static writ_rc take_chain(X509_STORE_CTX *x, struct writ_tls_seen *seen, struct writ_err *err)

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "front/guard.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+enum {
+	DATA,
+	HEADERS,
+	PRIORITY,
+	RST_STREAM,
+	SETTINGS,
+	PUSH_PROMISE,
+	PING,
+	GOAWAY,
+	WINDOW_UPDATE,
+	CONTINUATION,
+	KINDS
+};
+enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4, PADDED = 8 };
+
+#define PREFACE     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+#define PREFACE_LEN (sizeof(PREFACE) - 1)
+#define CALM        0x0b
+#define ENTRY_PRICE 12 /* bytes of SETTINGS that cost one token: two entries */
+#define ANY_STREAM  -1
+
+/* The shape of each frame that a client may send. */
+static const struct {
+	int stream; /* 0: of the connection, 1: of a stream, ANY_STREAM */
+	uint32_t min, max, multiple;
+	const char *bad;
+} shapes[KINDS] = {
+	[DATA] = { 1, 0, UINT32_MAX, 1, "DATA without a stream" },
+	[HEADERS] = { 1, 1, UINT32_MAX, 1, "malformed HEADERS" },
+	[PRIORITY] = { 1, 5, 5, 1, "malformed PRIORITY" },
+	[RST_STREAM] = { 1, 4, 4, 1, "malformed RST_STREAM" },
+	[SETTINGS] = { 0, 0, UINT32_MAX, 6, "malformed SETTINGS" },
+	[PUSH_PROMISE] = { 1, UINT32_MAX, 0, 1, "PUSH_PROMISE from a client" },
+	[PING] = { 0, 8, 8, 1, "malformed PING" },
+	[GOAWAY] = { 0, 8, UINT32_MAX, 1, "malformed GOAWAY" },
+	[WINDOW_UPDATE] = { ANY_STREAM, 4, 4, 1, "malformed WINDOW_UPDATE" },
+	[CONTINUATION] = { 1, 0, UINT32_MAX, 1, "malformed CONTINUATION" },
+};
+
+void writ_guard_init(struct writ_guard *g, const struct writ_front_limits *limits, int64_t now_us)
+{
+	*g = (struct writ_guard){ .limits = limits };
+	writ_budget_init(&g->streams, limits->stream_burst, limits->stream_rate, now_us);
+	writ_budget_init(&g->control, limits->control_burst, limits->control_rate, now_us);
+}
+
+void writ_guard_done(struct writ_guard *g)
+{
+	writ_free(g->open);
+	g->open = NULL;
+	g->n_open = g->cap_open = 0;
+}
+
+static uint32_t find_open(const struct writ_guard *g, uint32_t stream)
+{
+	uint32_t i = 0;
+	while (i < g->n_open && g->open[i] != stream)
+		i++;
+	return i;
+}
+
+static bool is_open(const struct writ_guard *g, uint32_t stream)
+{
+	return find_open(g, stream) < g->n_open;
+}
+
+static bool close_stream(struct writ_guard *g, uint32_t stream)
+{
+	uint32_t i = find_open(g, stream);
+	if (i == g->n_open)
+		return false;
+	g->open[i] = g->open[--g->n_open];
+	return true;
+}
+
+static void open_stream(struct writ_guard *g, uint32_t stream)
+{
+	if (g->n_open == g->cap_open) {
+		g->cap_open = g->cap_open ? g->cap_open * 2 : 4;
+		g->open = writ_realloc(g->open, g->cap_open * sizeof(*g->open));
+	}
+	g->open[g->n_open++] = stream;
+	g->last_stream = stream;
+}
+
+/* Splits the nine bytes. The reserved bit of the stream number is ignored, as RFC 9113 4.1 says. */
+static void read_header(struct writ_guard_frame *f)
+{
+	const uint8_t *h = f->header;
+	f->length = (uint32_t)h[0] << 16 | (uint32_t)h[1] << 8 | h[2];
+	f->type = h[3];
+	f->flags = h[4];
+	f->stream =
+		(uint32_t)(h[5] & 0x7f) << 24 | (uint32_t)h[6] << 16 | (uint32_t)h[7] << 8 | h[8];
+}
+
+static const char *check_shape(const struct writ_guard *g, const struct writ_guard_frame *f)
+{
+	if (f->length > g->limits->frame)
+		return "frame too long";
+	if (!g->settings && (f->type != SETTINGS || f->flags & ACK))
+		return "the first frame is not SETTINGS";
+	if (f->block && (f->type != CONTINUATION || f->stream != f->block))
+		return "header block interrupted";
+	if (f->type >= KINDS)
+		return NULL;
+	bool stream_ok =
+		shapes[f->type].stream == ANY_STREAM || (f->stream != 0) == shapes[f->type].stream;
+	if (!stream_ok || f->length < shapes[f->type].min || f->length > shapes[f->type].max ||
+		f->length % shapes[f->type].multiple)
+		return shapes[f->type].bad;
+	return NULL;
+}
+
+static const char *check_limits(const struct writ_guard *g, const struct writ_guard_frame *f)
+{
+	switch (f->type) {
+	case SETTINGS:
+		if (f->flags & ACK && f->length)
+			return "SETTINGS acknowledged with a payload";
+		return f->length > g->limits->settings ? "SETTINGS frame too long" : NULL;
+	case HEADERS:
+		if (f->stream % 2 == 0)
+			return "stream number of a server";
+		if (f->length > g->limits->header_block)
+			return "header block too long";
+		return f->stream > g->last_stream && g->n_open >= g->limits->streams
+			? "too many open streams"
+			: NULL;
+	case CONTINUATION:
+		if (!f->block)
+			return "CONTINUATION without HEADERS";
+		if (g->continuations >= g->limits->continuations)
+			return "too many CONTINUATION frames";
+		return f->length > g->limits->header_block - g->block_bytes
+			? "header block too long"
+			: NULL;
+	default: return NULL;
+	}
+}
+
+/* What a frame costs: of the stream budget and of the control budget. */
+static void price(const struct writ_guard *g, const struct writ_guard_frame *f, uint32_t *streams,
+	uint32_t *control)
+{
+	*streams = 0;
+	*control = 1;
+	switch (f->type) {
+	case DATA: /* nobody who calls pads; and data for a stream that is gone is thrown away at a
+		      cost */
+		*control = f->length == 0 || f->flags & PADDED || !is_open(g, f->stream);
+		return;
+	case HEADERS:
+		*streams = f->stream > g->last_stream;
+		*control = !*streams;
+		return;
+	case RST_STREAM: /* late, the server having ended it: no stream is thrown away */
+		*streams = is_open(g, f->stream);
+		*control = !*streams;
+		return;
+	case SETTINGS: *control = 1 + f->length / ENTRY_PRICE; return;
+	case CONTINUATION: /* has limits of its own */ *control = 0; return;
+	default: return;
+	}
+}
+
+static void accept_frame(struct writ_guard *g, struct writ_guard_frame *f)
+{
+	if (f->type == HEADERS) {
+		if (f->stream > g->last_stream)
+			open_stream(g, f->stream);
+		g->block_bytes = f->length;
+		g->continuations = 0;
+	} else if (f->type == CONTINUATION) {
+		g->block_bytes += f->length;
+		g->continuations++;
+	} else if (f->type == RST_STREAM) {
+		(void)close_stream(g, f->stream);
+	} else if (f->type == SETTINGS) {
+		g->settings = true;
+	}
+	if (f->type == HEADERS || f->type == CONTINUATION)
+		f->block = f->flags & END_HEADERS ? 0 : f->stream;
+}
+
+static enum writ_guard_verdict kill(struct writ_guard *g, const char *why)
+{
+	g->why = why;
+	return WRIT_GUARD_KILL;
+}
+
+/* The whole header is there. Nothing has changed yet when it does not pass. */
+static enum writ_guard_verdict judge(struct writ_guard *g, int64_t now_us)
+{
+	struct writ_guard_frame *f = &g->up;
+	uint32_t streams, control;
+	read_header(f);
+	const char *bad = check_shape(g, f);
+	if (!bad)
+		bad = check_limits(g, f);
+	if (bad)
+		return kill(g, bad);
+	price(g, f, &streams, &control);
+	bool enough = (!streams || writ_budget_has(&g->streams, streams, now_us)) &&
+		(!control || writ_budget_has(&g->control, control, now_us));
+	if (!enough) {
+		if (++g->pauses > g->limits->pauses)
+			return kill(g, "flood went on after being slowed down");
+		int64_t a = streams ? writ_budget_ready_us(&g->streams, streams, now_us) : 0;
+		int64_t b = control ? writ_budget_ready_us(&g->control, control, now_us) : 0;
+		g->resume_us = a > b ? a : b;
+		return WRIT_GUARD_PAUSE;
+	}
+	if (streams)
+		writ_budget_take(&g->streams, streams, now_us);
+	if (control)
+		writ_budget_take(&g->control, control, now_us);
+	if (g->pauses && writ_budget_recovered(&g->streams, now_us) &&
+		writ_budget_recovered(&g->control, now_us))
+		g->pauses = 0;
+	accept_frame(g, f);
+	return WRIT_GUARD_PASS;
+}
+
+static void end_frame(struct writ_guard *g)
+{
+	struct writ_guard_frame *f = &g->up;
+	if (f->type == SETTINGS)
+		g->started = true;
+	if (f->type == PING && f->flags & ACK && g->challenged &&
+		memcmp(g->ping, g->challenge, 8) == 0) {
+		g->challenged = false;
+		g->answered = true;
+	}
+}
+
+/* Payload: only a PING's is looked at. */
+static size_t pass_payload(struct writ_guard *g, const uint8_t *p, size_t n)
+{
+	struct writ_guard_frame *f = &g->up;
+	size_t k = n < f->left ? n : f->left;
+	if (f->type == PING)
+		memcpy(g->ping + (8 - f->left), p, k);
+	f->left -= (uint32_t)k;
+	if (!f->left)
+		end_frame(g);
+	return k;
+}
+
+static size_t pass_preface(struct writ_guard *g, const uint8_t *p, size_t n)
+{
+	size_t k = n < PREFACE_LEN - g->preface ? n : PREFACE_LEN - g->preface;
+	for (size_t i = 0; i < k; i++) {
+		if (p[i] != (uint8_t)PREFACE[g->preface])
+			return i;
+		g->preface++;
+	}
+	return k;
+}
+
+/* Takes what it can of the header, but leaves the last byte: it passes with the verdict. */
+static size_t pass_header(struct writ_guard_frame *f, const uint8_t *p, size_t n)
+{
+	size_t k = n < 8U - f->have ? n : 8U - f->have;
+	memcpy(f->header + f->have, p, k);
+	f->have = (uint8_t)(f->have + k);
+	return k;
+}
+
+enum writ_guard_verdict writ_guard_up(
+	struct writ_guard *g, const uint8_t *p, size_t n, int64_t now_us, size_t *pass)
+{
+	struct writ_guard_frame *f = &g->up;
+	size_t i = 0;
+	enum writ_guard_verdict v = WRIT_GUARD_PASS;
+	while (i < n && v == WRIT_GUARD_PASS) {
+		if (g->preface < PREFACE_LEN) {
+			size_t k = pass_preface(g, p + i, n - i);
+			i += k;
+			if (i < n && g->preface < PREFACE_LEN)
+				v = kill(g, "not an HTTP/2 preface");
+		} else if (f->left) {
+			i += pass_payload(g, p + i, n - i);
+		} else if (f->have < 8) {
+			i += pass_header(f, p + i, n - i);
+		} else {
+			f->header[8] = p[i];
+			v = judge(g, now_us);
+			if (v != WRIT_GUARD_PASS)
+				break;
+			i++;
+			f->have = 0;
+			f->left = f->length;
+			if (!f->left)
+				end_frame(g);
+		}
+	}
+	*pass = i;
+	return v;
+}
+
+/* The server's frames pay back: data and headers for what the client must acknowledge, an end for
+ * the stream that was opened. PING ACKs pay nothing, or a flood of PINGs would pay for itself; nor
+ * does a reset, which a client can provoke. */
+static void account_down(struct writ_guard *g, const struct writ_guard_frame *f, int64_t now_us)
+{
+	switch (f->type) {
+	case DATA:
+	case HEADERS:
+		writ_budget_repay(&g->control, 2);
+		if (f->flags & END_STREAM && close_stream(g, f->stream))
+			writ_budget_repay(&g->streams, 1);
+		return;
+	case RST_STREAM:
+		if (close_stream(g, f->stream))
+			writ_budget_take(&g->streams, 1, now_us);
+		return;
+	case PING:
+	case SETTINGS:
+		if (!(f->flags & ACK))
+			writ_budget_repay(&g->control, 1);
+		return;
+	default: return;
+	}
+}
+
+bool writ_guard_at_boundary(const struct writ_guard *g)
+{
+	return g->down_started && !g->down.have && !g->down.left && !g->down.block;
+}
+
+size_t writ_guard_down(
+	struct writ_guard *g, const uint8_t *p, size_t n, int64_t now_us, bool to_boundary)
+{
+	struct writ_guard_frame *f = &g->down;
+	size_t i = 0;
+	while (i < n && !(to_boundary && writ_guard_at_boundary(g))) {
+		if (f->left) {
+			size_t k = n - i < f->left ? n - i : f->left;
+			f->left -= (uint32_t)k;
+			i += k;
+			continue;
+		}
+		size_t k = n - i < 9U - f->have ? n - i : 9U - f->have;
+		memcpy(f->header + f->have, p + i, k);
+		f->have = (uint8_t)(f->have + k);
+		i += k;
+		if (f->have < 9)
+			continue;
+		f->have = 0;
+		read_header(f);
+		f->left = f->length;
+		g->down_started = true;
+		if (f->type == HEADERS || f->type == CONTINUATION)
+			f->block = f->flags & END_HEADERS ? 0 : f->stream;
+		account_down(g, f, now_us);
+	}
+	return i;
+}
+
+void writ_guard_ping(struct writ_guard *g, const uint8_t payload[8], uint8_t out[WRIT_GUARD_FRAME])
+{
+	static const uint8_t header[9] = { 0, 0, 8, PING };
+	memcpy(out, header, sizeof(header));
+	memcpy(out + 9, payload, 8);
+	memcpy(g->challenge, payload, 8);
+	g->challenged = true;
+	g->answered = false;
+	writ_budget_repay(&g->control, 1);
+}
+
+void writ_guard_goaway(const struct writ_guard *g, uint8_t out[WRIT_GUARD_FRAME])
+{
+	const uint32_t last = g->last_stream;
+	const uint8_t frame[WRIT_GUARD_FRAME] = { 0, 0, 8, GOAWAY, 0, 0, 0, 0, 0,
+		(uint8_t)(last >> 24), (uint8_t)(last >> 16), (uint8_t)(last >> 8), (uint8_t)last,
+		0, 0, 0, CALM };
+	memcpy(out, frame, sizeof(frame));
+}
+
+int64_t writ_guard_owed_us(struct writ_guard *g, int64_t now_us)
+{
+	int64_t a = writ_budget_owed_us(&g->streams, now_us),
+		b = writ_budget_owed_us(&g->control, now_us);
+	return a > b ? a : b;
+}

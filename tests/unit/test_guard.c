@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "front/guard.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SECOND 1000000
+
+enum { DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONT };
+
+static struct writ_front_limits limits;
+
+struct wire {
+	uint8_t p[1 << 20];
+	size_t n;
+};
+
+static struct wire wire; /* too big for the stack */
+
+static void add(const void *p, size_t n)
+{
+	assert_true(wire.n + n <= sizeof(wire.p));
+	memcpy(wire.p + wire.n, p, n);
+	wire.n += n;
+}
+
+static void frame(int type, int flags, uint32_t stream, uint32_t length)
+{
+	const uint8_t h[9] = { length >> 16, length >> 8, length, type, flags, stream >> 24,
+		stream >> 16, stream >> 8, stream };
+	static const uint8_t zero[70000];
+	add(h, 9);
+	add(zero, length);
+}
+
+static void hello(void)
+{
+	wire.n = 0;
+	add("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
+	frame(SETTINGS, 0, 0, 0);
+}
+
+static enum writ_guard_verdict feed(struct writ_guard *g, int64_t now, size_t *pass)
+{
+	size_t k;
+	enum writ_guard_verdict v = writ_guard_up(g, wire.p, wire.n, now, pass ? pass : &k);
+	wire.n = 0;
+	return v;
+}
+
+static void started(struct writ_guard *g)
+{
+	writ_guard_init(g, &limits, 0);
+	hello();
+	assert_int_equal(feed(g, 0, NULL), WRIT_GUARD_PASS);
+	assert_true(g->started);
+}
+
+static void down(
+	struct writ_guard *g, int64_t now, int type, int flags, uint32_t stream, uint32_t length)
+{
+	wire.n = 0;
+	frame(type, flags, stream, length);
+	assert_int_equal(writ_guard_down(g, wire.p, wire.n, now, false), wire.n);
+	wire.n = 0;
+}
+
+static void starts_with_the_last_byte_of_settings(void **state)
+{
+	(void)state;
+	struct writ_guard g;
+	size_t pass;
+	writ_guard_init(&g, &limits, 0);
+	wire.n = 0;
+	add("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
+	frame(SETTINGS, 0, 0, 12);
+	for (size_t i = 0; i < 24 + 9 + 12; i++) {
+		assert_false(g.started);
+		assert_int_equal(writ_guard_up(&g, wire.p + i, 1, 0, &pass), WRIT_GUARD_PASS);
+		assert_int_equal(pass, 1);
+	}
+	assert_true(g.started);
+	writ_guard_done(&g);
+}
+
+struct bad {
+	const char *name;
+	int type, flags;
+	uint32_t stream, length;
+};
+
+static void kills_what_no_client_sends(void **state)
+{
+	(void)state;
+	static const struct bad rows[] = {
+		{ "DATA on stream 0", DATA, 0, 0, 1 },
+		{ "HEADERS on stream 0", HEADERS, 4, 0, 1 },
+		{ "HEADERS on an even stream", HEADERS, 4, 2, 1 },
+		{ "empty HEADERS", HEADERS, 4, 1, 0 },
+		{ "PUSH_PROMISE", PUSH, 4, 1, 4 },
+		{ "PING of 7", PING, 0, 0, 7 },
+		{ "PING of 9", PING, 0, 0, 9 },
+		{ "PING on a stream", PING, 0, 1, 8 },
+		{ "RST_STREAM of 5", RST, 0, 1, 5 },
+		{ "RST_STREAM on stream 0", RST, 0, 0, 4 },
+		{ "PRIORITY of 4", PRIORITY, 0, 1, 4 },
+		{ "WINDOW_UPDATE of 3", WINDOW, 0, 0, 3 },
+		{ "SETTINGS of 7", SETTINGS, 0, 0, 7 },
+		{ "SETTINGS of 246", SETTINGS, 0, 0, 246 },
+		{ "SETTINGS ACK with a payload", SETTINGS, 1, 0, 6 },
+		{ "SETTINGS on a stream", SETTINGS, 0, 1, 6 },
+		{ "GOAWAY of 7", GOAWAY, 0, 0, 7 },
+		{ "CONTINUATION alone", CONT, 4, 1, 1 },
+		{ "frame over 16 KiB", DATA, 0, 1, 16385 },
+		{ "unknown frame over 16 KiB", 0x77, 0, 0, 16385 },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct writ_guard g;
+		size_t pass;
+		started(&g);
+		frame(rows[i].type, rows[i].flags, rows[i].stream, rows[i].length);
+		if (feed(&g, 0, &pass) != WRIT_GUARD_KILL)
+			fail_msg("%s passed", rows[i].name);
+		assert_int_equal(pass, 8); /* its header's last byte never passes */
+		assert_non_null(g.why);
+		writ_guard_done(&g);
+	}
+}
+
+static void limits_hold_to_the_byte(void **state)
+{
+	(void)state;
+	static const struct bad rows[] = { { "frame", DATA, 0, 1, 16384 },
+		{ "settings", SETTINGS, 0, 0, 240 }, { "headers", HEADERS, 4, 1, 16384 } };
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct writ_guard g;
+		started(&g);
+		frame(rows[i].type, rows[i].flags, rows[i].stream, rows[i].length);
+		assert_int_equal(feed(&g, 0, NULL), WRIT_GUARD_PASS);
+		writ_guard_done(&g);
+	}
+}
+
+static void needs_the_preface_and_settings_first(void **state)
+{
+	(void)state;
+	struct writ_guard g;
+	size_t pass;
+	writ_guard_init(&g, &limits, 0);
+	wire.n = 0;
+	add("GET / HTTP/1.1\r\n", 16);
+	assert_int_equal(feed(&g, 0, &pass), WRIT_GUARD_KILL);
+	assert_int_equal(pass, 0);
+	writ_guard_done(&g);
+	writ_guard_init(&g, &limits, 0);
+	add("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
+	frame(PING, 0, 0, 8);
+	assert_int_equal(feed(&g, 0, NULL), WRIT_GUARD_KILL);
+	writ_guard_done(&g);
+	writ_guard_init(&g, &limits, 0);
+	add("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
+	frame(SETTINGS, 1, 0, 0);
+	assert_int_equal(feed(&g, 0, NULL), WRIT_GUARD_KILL);
+	writ_guard_done(&g);
+}
+
+static void header_block_stays_whole_and_small(void **state)
+{
+	(void)state;
+	struct writ_guard g;
+	started(&g);
+	frame(HEADERS, 0, 1, 8000);
+	frame(CONT, 0, 1, 8000);
+	frame(CONT, 4, 1, 384);
+	assert_int_equal(feed(&g, 0, NULL), WRIT_GUARD_PASS);
+	frame(HEADERS, 0, 3, 8000);
+	frame(CONT, 0, 3, 8385);
+	assert_int_equal(feed(&g, 0, NULL), WRIT_GUARD_KILL);
+	writ_guard_done(&g);
+
+	started(&g);
+	frame(HEADERS, 0, 1, 1);
+	for (int i = 0; i < 8; i++)
+		frame(CONT, 0, 1, 1);
+	assert_int_equal(feed(&g, 0, NULL), WRIT_GUARD_PASS);
+	frame(CONT, 4, 1, 1);
+	assert_int_equal(feed(&g, 0, NULL), WRIT_GUARD_KILL);
+	writ_guard_done(&g);
+
+	started(&g);
+	frame(HEADERS, 0, 1, 1);
+	frame(DATA, 0, 1, 1);
+	assert_int_equal(feed(&g, 0, NULL), WRIT_GUARD_KILL);
+	writ_guard_done(&g);
+
+	started(&g);
+	frame(HEADERS, 0, 1, 1);
+	frame(CONT, 4, 3, 1);
+	assert_int_equal(feed(&g, 0, NULL), WRIT_GUARD_KILL);
+	writ_guard_done(&g);
+}
+
+static void open_streams_have_a_maximum_whatever_the_server_says(void **state)
+{
+	(void)state;
+	struct writ_guard g;
+	started(&g);
+	for (uint32_t i = 0; i < 200; i++)
+		frame(HEADERS, 5, 1 + 2 * i, 1); /* END_STREAM of the client closes nothing */
+	assert_int_equal(feed(&g, 0, NULL), WRIT_GUARD_PASS);
+	assert_int_equal(g.n_open, 200);
+	down(&g, 0, HEADERS, 5, 1, 10);
+	assert_int_equal(g.n_open, 199);
+	frame(HEADERS, 5, 401, 1);
+	assert_int_equal(feed(&g, 0, NULL), WRIT_GUARD_PASS);
+	frame(HEADERS, 5, 403, 1);
+	assert_int_equal(feed(&g, 0, NULL), WRIT_GUARD_KILL);
+	assert_string_equal(g.why, "too many open streams");
+	writ_guard_done(&g);
+}
+
+static void rapid_reset_is_slowed_then_ended(void **state)
+{
+	(void)state;
+	struct writ_guard g;
+	started(&g);
+	int64_t now = 0;
+	uint32_t stream = 1, passed = 0;
+	enum writ_guard_verdict v = WRIT_GUARD_PASS;
+	while (v != WRIT_GUARD_KILL) {
+		size_t pass;
+		frame(HEADERS, 5, stream, 1);
+		frame(RST, 0, stream, 4);
+		size_t n = wire.n, at = 0;
+		wire.n = 0;
+		while (at < n) {
+			v = writ_guard_up(&g, wire.p + at, n - at, now, &pass);
+			at += pass;
+			if (v == WRIT_GUARD_KILL)
+				break;
+			if (v == WRIT_GUARD_PAUSE) {
+				assert_true(g.resume_us > now);
+				now = g.resume_us;
+			}
+		}
+		passed++;
+		stream += 2;
+	}
+	assert_in_range(passed, 256, 600);            /* the burst and what trickled in */
+	assert_in_range(now, SECOND / 2, 2 * SECOND); /* a second or so, not at once */
+	writ_guard_done(&g);
+}
+
+static void calls_that_the_server_answers_are_never_slowed(void **state)
+{
+	(void)state;
+	struct writ_guard g;
+	started(&g);
+	for (uint32_t i = 0; i < 20000; i++) {
+		uint32_t stream = 1 + 2 * i;
+		frame(HEADERS, 4, stream, 60);
+		frame(DATA, 0, stream, 300);
+		frame(DATA, 1, stream, 0);
+		frame(WINDOW, 0, 0, 4);
+		frame(PING, 0, 0, 8);
+		assert_int_equal(feed(&g, 0, NULL), WRIT_GUARD_PASS); /* the clock stands */
+		down(&g, 0, HEADERS, 4, stream, 30);
+		down(&g, 0, DATA, 0, stream, 1500);
+		down(&g, 0, PING, 1, 0, 8);
+		down(&g, 0, HEADERS, 5, stream, 10);
+	}
+	assert_int_equal(g.n_open, 0);
+	assert_int_equal(g.pauses, 0);
+	writ_guard_done(&g);
+}
+
+/* Regression: if our PING ACKs paid back, a PING flood would pay for itself. */
+static void ping_acks_pay_nothing_back(void **state)
+{
+	(void)state;
+	struct writ_guard g;
+	started(&g);
+	enum writ_guard_verdict v = WRIT_GUARD_PASS;
+	int n = 0;
+	for (; n < 2000 && v == WRIT_GUARD_PASS; n++) {
+		frame(PING, 0, 0, 8);
+		v = feed(&g, 0, NULL);
+		if (v == WRIT_GUARD_PASS)
+			down(&g, 0, PING, 1, 0, 8);
+	}
+	assert_int_equal(v, WRIT_GUARD_PAUSE);
+	assert_in_range(n, 500, 513);
+	writ_guard_done(&g);
+}
+
+/* Streams that the server resets because of the client's mistakes (MadeYouReset) cost as much as
+ * the client's own resets. */
+static void server_resets_pay_nothing_back(void **state)
+{
+	(void)state;
+	struct writ_guard g;
+	started(&g);
+	enum writ_guard_verdict v = WRIT_GUARD_PASS;
+	uint32_t n = 0;
+	for (; n < 2000 && v == WRIT_GUARD_PASS; n++) {
+		frame(HEADERS, 4, 1 + 2 * n, 1);
+		v = feed(&g, 0, NULL);
+		if (v == WRIT_GUARD_PASS)
+			down(&g, 0, RST, 0, 1 + 2 * n, 4);
+	}
+	assert_int_equal(v, WRIT_GUARD_PAUSE);
+	assert_in_range(n, 250, 260);
+	writ_guard_done(&g);
+}
+
+static void control_floods_are_slowed(void **state)
+{
+	(void)state;
+	static const struct bad rows[] = {
+		{ "PING", PING, 0, 0, 8 },
+		{ "PING ACK", PING, 1, 0, 8 },
+		{ "SETTINGS", SETTINGS, 0, 0, 0 },
+		{ "SETTINGS ACK", SETTINGS, 1, 0, 0 },
+		{ "big SETTINGS", SETTINGS, 0, 0, 240 },
+		{ "PRIORITY", PRIORITY, 0, 1, 5 },
+		{ "WINDOW_UPDATE", WINDOW, 0, 0, 4 },
+		{ "WINDOW_UPDATE of a stream", WINDOW, 0, 1, 4 },
+		{ "empty DATA", DATA, 0, 1, 0 },
+		{ "padded DATA", DATA, 8, 1, 100 },
+		{ "DATA for no stream", DATA, 0, 99, 100 },
+		{ "trailers", HEADERS, 4, 1, 5 },
+		{ "late RST_STREAM", RST, 0, 99, 4 },
+		{ "unknown", 0x42, 0, 7, 3 },
+		{ "GOAWAY", GOAWAY, 0, 0, 8 },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct writ_guard g;
+		size_t pass;
+		started(&g);
+		frame(HEADERS, 4, 1, 5);
+		for (int k = 0; k < 520; k++)
+			frame(rows[i].type, rows[i].flags, rows[i].stream, rows[i].length);
+		size_t n = wire.n;
+		if (feed(&g, 0, &pass) != WRIT_GUARD_PAUSE)
+			fail_msg("%s passed without limit", rows[i].name);
+		assert_true(pass < n);
+		writ_guard_done(&g);
+	}
+}
+
+static void recovery_forgets_the_pauses(void **state)
+{
+	(void)state;
+	struct writ_guard g;
+	started(&g);
+	int64_t now = 0;
+	for (int round = 0; round < 300; round++) {
+		size_t pass;
+		for (int k = 0; k < 600; k++)
+			frame(PING, 0, 0, 8);
+		size_t n = wire.n, at = 0;
+		wire.n = 0;
+		while (at < n) {
+			enum writ_guard_verdict v =
+				writ_guard_up(&g, wire.p + at, n - at, now, &pass);
+			assert_int_not_equal(v, WRIT_GUARD_KILL);
+			at += pass;
+			if (v == WRIT_GUARD_PAUSE)
+				now = g.resume_us;
+		}
+		now += 10 * SECOND;
+	}
+	writ_guard_done(&g);
+}
+
+static void challenge_is_answered_by_its_own_payload_only(void **state)
+{
+	(void)state;
+	struct writ_guard g;
+	uint8_t out[WRIT_GUARD_FRAME], other[17] = { 0, 0, 8, PING, 1 };
+	started(&g);
+	assert_false(writ_guard_at_boundary(&g)); /* the server's SETTINGS must come first */
+	down(&g, 0, SETTINGS, 0, 0, 6);
+	assert_true(writ_guard_at_boundary(&g));
+	writ_guard_ping(&g, (const uint8_t *)"12345678", out);
+	add(other, 17);
+	assert_int_equal(feed(&g, 0, NULL), WRIT_GUARD_PASS);
+	assert_false(g.answered);
+	add(out, 17); /* a PING, not an ACK */
+	assert_int_equal(feed(&g, 0, NULL), WRIT_GUARD_PASS);
+	assert_false(g.answered);
+	out[4] = 1;
+	for (int i = 0; i < 17; i++) { /* in the smallest pieces */
+		add(out + i, 1);
+		assert_int_equal(feed(&g, 0, NULL), WRIT_GUARD_PASS);
+	}
+	assert_true(g.answered);
+	writ_guard_done(&g);
+}
+
+static void frames_of_ours_fit_between_the_servers(void **state)
+{
+	(void)state;
+	struct writ_guard g;
+	started(&g);
+	wire.n = 0;
+	frame(SETTINGS, 0, 0, 0);
+	frame(HEADERS, 0, 1, 5); /* block open: nothing may come in between */
+	frame(CONT, 4, 1, 5);
+	frame(DATA, 0, 1, 100);
+	size_t n = wire.n;
+	assert_int_equal(writ_guard_down(&g, wire.p, 5, 0, true), 5);
+	assert_int_equal(writ_guard_down(&g, wire.p + 5, n - 5, 0, true), 4); /* after SETTINGS */
+	assert_int_equal(writ_guard_down(&g, wire.p + 9, 3, 0, false), 3);
+	assert_int_equal(writ_guard_down(&g, wire.p + 12, n - 12, 0, true),
+		11 + 14); /* after CONTINUATION */
+	wire.n = 0;
+	writ_guard_done(&g);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(starts_with_the_last_byte_of_settings),
+		cmocka_unit_test(kills_what_no_client_sends),
+		cmocka_unit_test(limits_hold_to_the_byte),
+		cmocka_unit_test(needs_the_preface_and_settings_first),
+		cmocka_unit_test(header_block_stays_whole_and_small),
+		cmocka_unit_test(open_streams_have_a_maximum_whatever_the_server_says),
+		cmocka_unit_test(rapid_reset_is_slowed_then_ended),
+		cmocka_unit_test(calls_that_the_server_answers_are_never_slowed),
+		cmocka_unit_test(ping_acks_pay_nothing_back),
+		cmocka_unit_test(server_resets_pay_nothing_back),
+		cmocka_unit_test(control_floods_are_slowed),
+		cmocka_unit_test(recovery_forgets_the_pauses),
+		cmocka_unit_test(challenge_is_answered_by_its_own_payload_only),
+		cmocka_unit_test(frames_of_ours_fit_between_the_servers),
+	};
+	limits = WRIT_FRONT_LIMITS;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
