@@ -224,6 +224,12 @@ static void times_beyond_2049_change_their_form(void **state)
 	writ_cert_unref(ca);
 }
 
+#define ASK(name, what)                                                                            \
+	static void name(struct writ_issue *r)                                                     \
+	{                                                                                          \
+		what;                                                                              \
+	}
+
 /* Requests that break a rule by what they ask for. */
 static void ask_bad_path(struct writ_issue *r)
 {
@@ -276,43 +282,19 @@ static void ask_small_serial(struct writ_issue *r)
 	memset(r->serial, 0, 8);
 	r->serial[8] = 1;
 }
-static void ask_zero_serial(struct writ_issue *r)
-{
-	memset(r->serial, 0, 16);
-}
-static void ask_large_serial(struct writ_issue *r)
-{
-	r->serial[0] = 0x80;
-}
-static void ask_old_start(struct writ_issue *r)
-{
-	r->not_before = NOW - 71;
-}
-static void ask_late_start(struct writ_issue *r)
-{
-	r->not_before = NOW + 1;
-}
+ASK(ask_zero_serial, memset(r->serial, 0, 16))
+ASK(ask_large_serial, r->serial[0] = 0x80)
+ASK(ask_old_start, r->not_before = NOW - 71)
+ASK(ask_late_start, r->not_before = NOW + 1)
 static void ask_before_issuer(struct writ_issue *r)
 {
 	r->now = 0;
 	r->not_before = NOW - 61;
 }
-static void ask_outlive(struct writ_issue *r)
-{
-	r->not_after = NOW + 86401;
-}
-static void ask_backwards(struct writ_issue *r)
-{
-	r->not_after = r->not_before;
-}
-static void ask_no_issuer(struct writ_issue *r)
-{
-	r->issuer = NULL;
-}
-static void ask_ca_key(struct writ_issue *r)
-{
-	r->key = &f.ca_pub;
-}
+ASK(ask_outlive, r->not_after = NOW + 86401)
+ASK(ask_backwards, r->not_after = r->not_before)
+ASK(ask_no_issuer, r->issuer = NULL)
+ASK(ask_ca_key, r->key = &f.ca_pub)
 static void ask_bad_subject(struct writ_issue *r)
 {
 	r->subject_der = (const uint8_t *)"\x30\x02\x31\x00";
@@ -331,26 +313,11 @@ static void ask_dns(struct writ_issue *r, const char *name)
 	r->dns = one;
 	r->n_dns = 1;
 }
-static void ask_dns_under(struct writ_issue *r)
-{
-	ask_dns(r, "a_b.example.org");
-}
-static void ask_dns_dash(struct writ_issue *r)
-{
-	ask_dns(r, "-a.example.org");
-}
-static void ask_dns_dots(struct writ_issue *r)
-{
-	ask_dns(r, "a..b");
-}
-static void ask_dns_star(struct writ_issue *r)
-{
-	ask_dns(r, "a.*.b");
-}
-static void ask_dns_empty(struct writ_issue *r)
-{
-	ask_dns(r, "");
-}
+ASK(ask_dns_under, ask_dns(r, "a_b.example.org"))
+ASK(ask_dns_dash, ask_dns(r, "-a.example.org"))
+ASK(ask_dns_dots, ask_dns(r, "a..b"))
+ASK(ask_dns_star, ask_dns(r, "a.*.b"))
+ASK(ask_dns_empty, ask_dns(r, ""))
 static void ask_dns_ca(struct writ_issue *r)
 {
 	*r = ca_request();
