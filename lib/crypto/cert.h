@@ -79,9 +79,11 @@ void writ_anchors_allow_expired(struct writ_anchors *a, int64_t grace_s);
 
 enum writ_purpose { WRIT_PURPOSE_ANY, WRIT_PURPOSE_TLS_SERVER, WRIT_PURPOSE_TLS_CLIENT };
 /* RFC 5280 path validation at time now (Unix seconds): X509_V_FLAG_X509_STRICT and PARTIAL_CHAIN,
- * depth at most 4. chain[0] is the leaf, the rest untrusted helpers. WRIT_EEXPIRED (with both times
- * and the difference in the text), WRIT_ECRYPTO otherwise, with OpenSSL's reason. SPIFFE's own
- * rules are spiffe/svid.h's. */
+ * at most 4 certificates between leaf and anchor, security level 2 (no SHA-1, no RSA under 2048).
+ * chain[0] is the leaf, the rest untrusted helpers. WRIT_EEXPIRED (with both times and the
+ * difference in the text; also for what is not valid yet), WRIT_ECRYPTO otherwise, with OpenSSL's
+ * reason. OpenSSL counts the second of notAfter itself as over. SPIFFE's own rules are
+ * spiffe/svid.h's. */
 WRIT_MUST writ_rc writ_chain_verify(const struct writ_anchors *a, struct writ_cert *const *chain,
 	size_t n, enum writ_purpose purpose, int64_t now, struct writ_err *err);
 

@@ -231,47 +231,20 @@ static void times_beyond_2049_change_their_form(void **state)
 	}
 
 /* Requests that break a rule by what they ask for. */
-static void ask_bad_path(struct writ_issue *r)
-{
-	r->spiffe_id = "spiffe://td/a/../b";
-}
-static void ask_percent(struct writ_issue *r)
-{
-	r->spiffe_id = "spiffe://td/%41";
-}
-static void ask_upper(struct writ_issue *r)
-{
-	r->spiffe_id = "spiffe://TD/x";
-}
-static void ask_port(struct writ_issue *r)
-{
-	r->spiffe_id = "spiffe://td:1/x";
-}
-static void ask_query(struct writ_issue *r)
-{
-	r->spiffe_id = "spiffe://td/x?y";
-}
-static void ask_slash(struct writ_issue *r)
-{
-	r->spiffe_id = "spiffe://td/x/";
-}
-static void ask_https(struct writ_issue *r)
-{
-	r->spiffe_id = "https://td/x";
-}
-static void ask_foreign(struct writ_issue *r)
-{
-	r->spiffe_id = "spiffe://other/x";
-}
+ASK(ask_bad_path, r->spiffe_id = "spiffe://td/a/../b")
+ASK(ask_percent, r->spiffe_id = "spiffe://td/%41")
+ASK(ask_upper, r->spiffe_id = "spiffe://TD/x")
+ASK(ask_port, r->spiffe_id = "spiffe://td:1/x")
+ASK(ask_query, r->spiffe_id = "spiffe://td/x?y")
+ASK(ask_slash, r->spiffe_id = "spiffe://td/x/")
+ASK(ask_https, r->spiffe_id = "https://td/x")
+ASK(ask_foreign, r->spiffe_id = "spiffe://other/x")
 static void ask_other_td(struct writ_issue *r)
 {
 	r->spiffe_id = "spiffe://other/x";
 	r->trust_domain = "other";
 }
-static void ask_no_path(struct writ_issue *r)
-{
-	r->spiffe_id = "spiffe://td";
-}
+ASK(ask_no_path, r->spiffe_id = "spiffe://td")
 static void ask_ca_path(struct writ_issue *r)
 {
 	*r = ca_request();
