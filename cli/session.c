@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "rpc/rpc.h"
+#include "workload/endpoint.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -101,33 +102,6 @@ void writ_session_close(struct writ_session *s)
 	*s = (struct writ_session){ 0 };
 }
 
-/* unix:///abs, unix:/abs; a bare absolute path is taken too. SPIFFE_Workload_Endpoint.md 4. */
-static writ_rc parse_endpoint(const char *text, char **path, struct writ_err *err)
-{
-	struct writ_str s = writ_cstr(text);
-	if (s.n && s.p[0] == '/') {
-		*path = writ_strdup(text);
-		return WRIT_OK;
-	}
-	if (!writ_str_starts(s, WRIT_STR("unix:")))
-		return writ_fail(err, WRIT_EINVAL,
-			"'%s' is not a Unix socket: write it as unix:///absolute/path", text);
-	s = writ_strn(s.p + 5, s.n - 5);
-	if (writ_str_starts(s, WRIT_STR("//"))) {
-		s = writ_strn(s.p + 2, s.n - 2);
-		if (!s.n || s.p[0] != '/')
-			return writ_fail(err, WRIT_EINVAL,
-				"'%s': two slashes make the first part a host; did you mean "
-				"unix:///" WRIT_FMT "?",
-				text, WRIT_ARG(s));
-	}
-	if (s.n < 2 || s.p[0] != '/')
-		return writ_fail(err, WRIT_EINVAL,
-			"'%s': the path must be absolute: unix:///absolute/path", text);
-	*path = writ_strndup(s.p, s.n);
-	return WRIT_OK;
-}
-
 writ_rc writ_workload_socket(
 	const struct writ_args *a, char **path, const char **from, struct writ_err *err)
 {
@@ -141,6 +115,6 @@ writ_rc writ_workload_socket(
 		text = WRIT_AGENT_SOCKET_DEFAULT;
 		*from = "default";
 	}
-	writ_rc rc = parse_endpoint(text, path, err);
+	writ_rc rc = writ_endpoint_parse(text, path, err);
 	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "%s", *from);
 }

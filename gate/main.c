@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #define STOP_MS          10000
 #define DEFAULT_ENDPOINT "unix:///run/writ/agent/public/api.sock"
@@ -35,6 +36,9 @@ static const struct writ_option options[] = {
 	{ "logFile", "log-file", WRIT_OPT_STRING, "FILE", "instead of standard error" },
 	{ "unsafeTarget", "unsafe-target", WRIT_OPT_FLAG, NULL,
 		"let the target be on another host, in clear text" },
+	{ "dumpable", NULL, WRIT_OPT_FLAG, NULL,
+		"stay readable for an agent of the same user, as in `writ dev`; core files and "
+		"debuggers see the key" },
 	{ "expandEnv", "expand-env", WRIT_OPT_FLAG, NULL,
 		"replace $VAR and ${VAR} in the configuration" },
 };
@@ -211,6 +215,8 @@ int main(int argc, char **argv)
 		usage();
 		return 0;
 	}
+	if (rc == WRIT_OK && writ_arg_flag(&args, "dumpable"))
+		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	if (rc == WRIT_OK)
 		rc = load(&args, &cfg, &err);
 	if (rc == WRIT_OK && !validate)

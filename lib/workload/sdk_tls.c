@@ -122,26 +122,20 @@ static writ_rc make_binding(struct writ_x509_source *s, const struct writ_author
 	return WRIT_OK;
 }
 
-static int make(struct writ_x509_source *s, const struct writ_authorize *a, bool server,
-	SSL_CTX **ret, struct writ_error *error)
+writ_rc writ_source_apply(struct writ_x509_source *s, const struct writ_authorize *a, bool server,
+	SSL_CTX *ctx, struct writ_err *err)
 {
-	struct writ_err err = { 0 };
 	struct binding *b;
-	if (writ_source_forked(s, error))
-		return WRIT_ERROR_FORKED;
 	pthread_once(&index_once, make_index);
-	if (!a || make_binding(s, a, server, &b, &err) != WRIT_OK) {
-		if (!a)
-			writ_fail(&err, WRIT_EINVAL,
-				"authorize is NULL: say who may be at the other end");
-		return writ_source_error(error, &err);
-	}
-	SSL_CTX *ctx = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
-	if (!ctx || SSL_CTX_set_ex_data(ctx, binding_index, b) != 1) {
+	if (!a)
+		return writ_fail(
+			err, WRIT_EINVAL, "authorize is NULL: say who may be at the other end");
+	writ_rc rc = make_binding(s, a, server, &b, err);
+	if (rc != WRIT_OK)
+		return rc;
+	if (SSL_CTX_set_ex_data(ctx, binding_index, b) != 1) {
 		free_binding(NULL, b, NULL, 0, 0, NULL);
-		SSL_CTX_free(ctx);
-		writ_fail(&err, WRIT_EINTERNAL, "OpenSSL gave no context");
-		return writ_source_error(error, &err);
+		return writ_fail(err, WRIT_EINTERNAL, "OpenSSL keeps no data for a context");
 	}
 	const struct writ_tls_config cfg = {
 		.server = server,
@@ -149,7 +143,19 @@ static int make(struct writ_x509_source *s, const struct writ_authorize *a, bool
 		.authorize = authorize,
 		.arg = b,
 	};
-	if (writ_tls_apply(ctx, &cfg, provide, b, &err) != WRIT_OK) {
+	return writ_tls_apply(ctx, &cfg, provide, b, err);
+}
+
+static int make(struct writ_x509_source *s, const struct writ_authorize *a, bool server,
+	SSL_CTX **ret, struct writ_error *error)
+{
+	struct writ_err err = { 0 };
+	if (writ_source_forked(s, error))
+		return WRIT_ERROR_FORKED;
+	SSL_CTX *ctx = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+	writ_rc rc = ctx ? writ_source_apply(s, a, server, ctx, &err)
+			 : writ_fail(&err, WRIT_EINTERNAL, "OpenSSL gave no context");
+	if (rc != WRIT_OK) {
 		SSL_CTX_free(ctx);
 		return writ_source_error(error, &err);
 	}
