@@ -11,6 +11,8 @@
 #include <openssl/err.h>
 #include <openssl/objects.h>
 #include <openssl/params.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 /* SubjectPublicKeyInfo up to the point (RFC 5480 2): named curve, uncompressed, no unused bits. One
@@ -43,25 +45,39 @@ static void fill(struct writ_pubkey *k, enum writ_key_type type, const uint8_t *
 	writ_sha256(spki, n, k->sha256);
 }
 
+/* A key without a point for each curve: a copy that gets a point costs a quarter of a key made from
+ * the curve's name. Made once, only read afterwards, never freed. */
+static struct {
+	pthread_once_t once;
+	EVP_PKEY *bare[WRIT_COUNT(curves)];
+} bare = { .once = PTHREAD_ONCE_INIT };
+
+static void make_bare(void)
+{
+	for (size_t i = 0; i < WRIT_COUNT(curves); i++) {
+		char group[32];
+		snprintf(group, sizeof(group), "%s", curves[i].group);
+		OSSL_PARAM params[] = {
+			OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
+			OSSL_PARAM_construct_end(),
+		};
+		EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+		if (!ctx || EVP_PKEY_fromdata_init(ctx) != 1 ||
+			EVP_PKEY_fromdata(ctx, &bare.bare[i], EVP_PKEY_KEY_PARAMETERS, params) != 1)
+			bare.bare[i] = NULL;
+		EVP_PKEY_CTX_free(ctx);
+	}
+}
+
 /* OpenSSL checks that the point is on the curve; the length leaves no way to write infinity. */
 static EVP_PKEY *load_point(const struct curve *c, const uint8_t *point)
 {
-	EVP_PKEY *pkey = NULL;
-	char group[32];
-	uint8_t pub[97];
-	memcpy(pub, point, c->point_len);
-	snprintf(group, sizeof(group), "%s", c->group);
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
-		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, pub, c->point_len),
-		OSSL_PARAM_construct_end(),
-	};
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
-	if (!ctx || EVP_PKEY_fromdata_init(ctx) != 1 ||
-		EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params) != 1)
-		pkey = NULL;
-	EVP_PKEY_CTX_free(ctx);
-	return pkey;
+	pthread_once(&bare.once, make_bare);
+	EVP_PKEY *from = bare.bare[c - curves], *pkey = from ? EVP_PKEY_dup(from) : NULL;
+	if (pkey && EVP_PKEY_set1_encoded_public_key(pkey, point, c->point_len) == 1)
+		return pkey;
+	EVP_PKEY_free(pkey);
+	return NULL;
 }
 
 /* RSA, by OpenSSL's decoder. What it re-encodes differently is not DER, or not what it seems. */
