@@ -129,11 +129,22 @@ static writ_rc run_completion(struct writ_invocation *in, struct writ_err *err)
 	return writ_fail(err, WRIT_EINVAL, "say for which shell: bash, zsh or fish");
 }
 
-/* mdoc text: a backslash, and a dot or quote at the start of a line, would be commands. */
+#define MAN_COLUMNS 72
+
+/* mdoc text: a backslash, and a dot or quote at the start of a line, would be commands; a sentence
+ * ends its line. */
 static void mdoc(const char *s)
 {
-	for (bool start = true; *s; s++) {
-		if (start && (*s == '.' || *s == '\''))
+	int column = 0;
+	for (char before = '\0'; *s; before = *s++) {
+		if (*s == ' ' &&
+			(before == '.' || before == ':' || before == ';' ||
+				column + (int)strcspn(s + 1, " ") > MAN_COLUMNS)) {
+			putchar('\n');
+			column = 0;
+			continue;
+		}
+		if (!column && (*s == '.' || *s == '\''))
 			fputs("\\&", stdout);
 		if (*s == '\\')
 			fputs("\\e", stdout);
@@ -141,7 +152,7 @@ static void mdoc(const char *s)
 			fputs("\\-", stdout);
 		else
 			putchar(*s);
-		start = *s == '\n';
+		column++;
 	}
 	putchar('\n');
 }
