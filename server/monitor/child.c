@@ -51,13 +51,14 @@ writ_rc writ_child_start(struct writ_child *c, const struct writ_program *p, con
 	c->pid = pid;
 	c->started_ms = writ_mono_ms();
 	c->restart_at_ms = 0;
+	c->useful = false;
 	return WRIT_OK;
 }
 
 bool writ_child_ended(struct writ_child *c)
 {
 	int64_t now = writ_mono_ms();
-	bool brief = now - c->started_ms < SHORT_LIFE_MS;
+	bool brief = !c->useful && now - c->started_ms < SHORT_LIFE_MS;
 	c->pid = 0;
 	if (!brief) {
 		writ_backoff_reset(&c->backoff);

@@ -19,6 +19,7 @@ struct writ_child {
 	int64_t restart_at_ms; /* 0: not planned */
 	struct writ_backoff backoff;
 	unsigned short_lives; /* in a row */
+	bool useful;          /* it has worked in this life: set by whoever sees that */
 };
 
 void writ_child_init(struct writ_child *c, const char *name);

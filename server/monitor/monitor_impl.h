@@ -16,6 +16,7 @@ struct writ_monitor {
 	struct writ_child signer, serving;
 	struct writ_vault_link vault; /* to the signer; fd -1: none */
 	bool signer_ready;
+	int64_t signer_due_ms; /* then it is ready, or gone, or killed; 0: it works */
 	int server_end; /* of the new signer's socket, until the serving process gets it; or -1 */
 	int control;    /* to the serving process, or -1 */
 	bool was_ready; /* the serving process said READY=1 once */

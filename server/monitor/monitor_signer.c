@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The half of the monitor that looks after the signer. */
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -13,6 +14,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define START_MS 10000 /* until it is ready */
+#define END_MS   1000  /* from the end of the talk to the end of the process */
 
 static writ_rc open_record(const char *data_dir, int *ret, struct writ_err *err)
 {
@@ -106,6 +110,7 @@ writ_rc writ_monitor_start_signer(struct writ_monitor *m, struct writ_err *err)
 	rc = writ_child_start(&m->signer, &p, fds, WRIT_COUNT(fds), err);
 	if (rc)
 		return rc;
+	m->signer_due_ms = writ_mono_ms() + START_MS;
 	/* Gone here already, so that a signer that dies now is seen to be gone. */
 	writ_closep(&signer_vault);
 	signer_vault = -1;
@@ -120,6 +125,7 @@ void writ_monitor_signer_lost(struct writ_monitor *m)
 	writ_closep(&m->server_end);
 	m->server_end = -1;
 	m->signer_ready = false;
+	m->signer_due_ms = m->signer.pid ? writ_mono_ms() + END_MS : 0;
 }
 
 void writ_monitor_hand_over(struct writ_monitor *m)
@@ -166,7 +172,8 @@ static writ_rc keep(struct writ_monitor *m, const struct writ_vault_msg *msg, st
 static writ_rc obey(struct writ_monitor *m, const struct writ_vault_msg *msg, struct writ_err *err)
 {
 	if (msg->type == WRIT_VAULT_READY && !m->signer_ready) {
-		m->signer_ready = true;
+		m->signer_ready = m->signer.useful = true;
+		m->signer_due_ms = 0;
 		writ_monitor_hand_over(m);
 		return WRIT_OK;
 	}
@@ -200,7 +207,6 @@ void writ_monitor_signer_said(struct writ_monitor *m)
 		return;
 	if (rc != WRIT_EUNAVAIL)
 		WRIT_LOG(ERROR, "signer.protocol", WRIT_KV("error", (const char *)err.msg));
-	/* Its end comes as SIGCHLD; without this socket it is of no use any more. */
-	writ_child_signal(&m->signer, SIGKILL);
+	/* It ends by itself now, and says with which status. */
 	writ_monitor_signer_lost(m);
 }
