@@ -224,10 +224,10 @@ void writ_tls_shutdown(struct writ_tls *t)
 
 struct writ_cert *writ_tls_peer_cert(const struct writ_tls *t)
 {
-	return t->seen.id ? t->seen.chain[0] : NULL;
+	return t->done && t->seen.id ? t->seen.chain[0] : NULL;
 }
 
 const char *writ_tls_peer_id(const struct writ_tls *t)
 {
-	return t->seen.id;
+	return t->done ? t->seen.id : NULL;
 }
