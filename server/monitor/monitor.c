@@ -18,9 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SIGNER_START_MS 10000 /* until it is ready */
-#define STUCK_AGE_MS    5000  /* a younger one is not called stuck */
-#define FAILED          1
+#define STUCK_AGE_MS 5000 /* a younger one is not called stuck */
+#define FAILED       1
 
 static void give_up(struct writ_monitor *m, int status, const struct writ_err *err)
 {
@@ -77,6 +76,14 @@ static writ_rc start_serving(struct writ_monitor *m, struct writ_err *err)
 	return rc;
 }
 
+static void hear(struct writ_monitor *m, struct writ_str text)
+{
+	bool ready = false;
+	writ_notify_pass(m->config->notify_socket, text, &ready);
+	m->serving.useful = m->serving.useful || ready;
+	m->was_ready = m->was_ready || ready;
+}
+
 static void control_ready(struct writ_monitor *m)
 {
 	char buf[WRIT_CONTROL_MAX];
@@ -94,7 +101,7 @@ static void control_ready(struct writ_monitor *m)
 	}
 	writ_closep(&fd);
 	if (type == WRIT_CONTROL_NOTIFY)
-		writ_notify_pass(m->config->notify_socket, text, &m->was_ready);
+		hear(m, text);
 	else if (type == WRIT_CONTROL_STUCK &&
 		writ_mono_ms() - m->signer.started_ms > STUCK_AGE_MS) {
 		WRIT_LOG(ERROR, "signer.stuck", WRIT_KV("pid", (int)m->signer.pid));
@@ -230,7 +237,7 @@ static void check_deadlines(struct writ_monitor *m)
 	int64_t now = writ_mono_ms();
 	if (m->stopping && now >= m->kill_at_ms)
 		writ_child_signal(&m->serving, SIGKILL);
-	if (m->signer.pid && !m->signer_ready && now - m->signer.started_ms > SIGNER_START_MS)
+	if (m->signer_due_ms && now >= m->signer_due_ms)
 		writ_child_signal(&m->signer, SIGKILL);
 	restart(m, &m->signer, writ_monitor_start_signer);
 	restart(m, &m->serving, start_serving);
@@ -239,10 +246,8 @@ static void check_deadlines(struct writ_monitor *m)
 static int wait_ms(const struct writ_monitor *m)
 {
 	int64_t at = INT64_MAX, now = writ_mono_ms();
-	const int64_t all[] = {
-		m->stopping ? m->kill_at_ms : 0, m->signer.restart_at_ms, m->serving.restart_at_ms,
-		m->signer.pid && !m->signer_ready ? m->signer.started_ms + SIGNER_START_MS + 1 : 0
-	};
+	const int64_t all[] = { m->stopping ? m->kill_at_ms : 0, m->signer.restart_at_ms,
+		m->serving.restart_at_ms, m->signer_due_ms };
 	for (size_t i = 0; i < WRIT_COUNT(all); i++)
 		if (all[i] && all[i] < at)
 			at = all[i];

@@ -92,6 +92,7 @@ writ_rc writ_monitor_start_signer(struct writ_monitor *m, struct writ_err *err)
 {
 	WRIT_AUTO(writ_closep) int record = -1;
 	int server[2], vault[2];
+	writ_monitor_signer_lost(m); /* what a start that failed left */
 	writ_rc rc = open_record(m->config->data_dir, &record, err);
 	if (!rc)
 		rc = pair(server, err);
