@@ -24,6 +24,7 @@ import (
 	"github.com/spiffe/go-spiffe/v2/spiffetls/tlsconfig"
 	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
 	"github.com/spiffe/go-spiffe/v2/workloadapi"
+	"google.golang.org/grpc/status"
 )
 
 const usage = `usage: spiffe-client COMMAND [flags]
@@ -31,6 +32,7 @@ const usage = `usage: spiffe-client COMMAND [flags]
   watch                                          one line for each change, from an X509Source
   server -listen ADDR -allow ID                  answers "hello, CALLER" over mTLS
   call   -url URL -expect ID [-for D -rate N]    one call, or N calls a second for a time
+  stream                                         one line for each message: Unix nanoseconds, IDs
   bundles                                        trust domains of the bundles
 The Workload API is at SPIFFE_ENDPOINT_SOCKET.
 `
@@ -38,6 +40,7 @@ The Workload API is at SPIFFE_ENDPOINT_SOCKET.
 func main() {
 	commands := map[string]func(context.Context, []string) error{
 		"fetch": fetch, "watch": watch, "server": server, "call": call, "bundles": bundles,
+		"stream": stream,
 	}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
 		fmt.Fprint(os.Stderr, usage)
@@ -84,6 +87,24 @@ func bundles(ctx context.Context, _ []string) error {
 		fmt.Println(b.TrustDomain(), len(b.X509Authorities()))
 	}
 	return nil
+}
+
+type printer struct{}
+
+func (printer) OnX509ContextUpdate(c *workloadapi.X509Context) {
+	text := fmt.Sprint(time.Now().UnixNano())
+	for _, svid := range c.SVIDs {
+		text += " " + svid.ID.String()
+	}
+	fmt.Println(text)
+}
+
+func (printer) OnX509ContextWatchError(err error) {
+	fmt.Println(time.Now().UnixNano(), "error", status.Code(err), err)
+}
+
+func stream(ctx context.Context, _ []string) error {
+	return workloadapi.WatchX509Context(ctx, printer{})
 }
 
 func watch(ctx context.Context, _ []string) error {
