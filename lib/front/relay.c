@@ -148,8 +148,14 @@ static void on_far(struct writ_watch *w, uint32_t events)
 {
 	struct writ_relay *r = writ_container(w, struct writ_relay, far.watch);
 	const uint32_t over = events & (EPOLLERR | EPOLLHUP);
-	if (over && !writ_relay_can_read_far(r))
+	if (over && r->far.ended) {
+		/* Hung up whole: what would still be written has no reader. */
+		r->far.broken = true;
+		r->far.out_off = r->far.out.n;
 		unwatch(r, &r->far);
+	} else if (over && !writ_relay_can_read_far(r)) {
+		unwatch(r, &r->far);
+	}
 	if (events & (EPOLLIN | EPOLLERR | EPOLLHUP))
 		writ_relay_down(r);
 	if (!r->dead && (events & EPOLLOUT || over) && r->far.fd >= 0 &&
