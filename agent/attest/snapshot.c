@@ -60,12 +60,23 @@ static int read_ns(int dirfd, const char *name, uint64_t *ret)
 
 void writ_ns_self_read(struct writ_ns_self *ret)
 {
-	struct writ_ns_self self = { { 0 } };
+	struct writ_ns_self self = { .host_mnt = 0 };
 	WRIT_AUTO(writ_closep) int dirfd = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	for (size_t i = 0; dirfd >= 0 && i < WRIT_NS_COUNT; i++)
 		if (read_ns(dirfd, ns_files[i], &self.ns[i]) != 0)
 			self.ns[i] = 0;
+	WRIT_AUTO(writ_closep) int first = open("/proc/1", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (first < 0 || read_ns(first, ns_files[WRIT_NS_MNT], &self.host_mnt) != 0)
+		self.host_mnt = 0;
 	*ret = self;
+}
+
+/* A hardened service has a mount namespace of its own (systemd's ProtectSystem= makes one), and its
+ * callers are in that of process 1. Which file a path names is looked up in the agent's either way,
+ * and must be the one that runs. */
+static bool is_ours(const struct writ_ns_self *self, size_t i, uint64_t ns)
+{
+	return self->ns[i] == ns || (i == WRIT_NS_MNT && self->host_mnt == ns);
 }
 
 static int read_exe_path(int dirfd, struct scratch *x)
@@ -135,7 +146,7 @@ static void read_parts(const struct writ_pin *pin, const struct writ_ns_self *se
 	for (size_t i = 0; i < WRIT_NS_COUNT; i++) {
 		int e = read_ns(pin->dirfd, ns_files[i], &s->ns[i]);
 		s->withheld[WRIT_PART_NS + i] = (uint64_t)e;
-		s->ns_ours[i] = e == 0 && self->ns[i] == s->ns[i];
+		s->ns_ours[i] = e == 0 && is_ours(self, i, s->ns[i]);
 	}
 	int e = writ_exe_stat(pin->dirfd, "exe", &s->exe);
 	if (e == 0)

@@ -32,6 +32,7 @@ struct writ_exe {
 /* The agent's own namespaces, read once at its start; 0: could not be read, equal to none. */
 struct writ_ns_self {
 	uint64_t ns[WRIT_NS_COUNT];
+	uint64_t host_mnt; /* the mount namespace of process 1, which counts as the agent's own */
 };
 
 struct writ_snapshot {
@@ -41,7 +42,8 @@ struct writ_snapshot {
 	uint64_t groups_cut;       /* 0 or 1: struct writ_pin's */
 	struct writ_exe exe;
 	uint64_t ns[WRIT_NS_COUNT];      /* inode numbers */
-	uint64_t ns_ours[WRIT_NS_COUNT]; /* 1: the agent's own namespace; 0: another, or unknown */
+	uint64_t ns_ours[WRIT_NS_COUNT]; /* 1: the agent's own, see host_mnt; 0: another, or unknown
+					  */
 	uint64_t withheld[WRIT_PART_COUNT];     /* 0: was read; else an errno */
 	struct writ_str exe_path, cgroup, auxv; /* in bytes */
 	const uint32_t *groups;                 /* in bytes */
