@@ -9,7 +9,8 @@ from pathlib import Path
 from kit.proc import BIN, Scene
 from kit.world import main
 
-DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+UNITS = BIN.parent / "deploy"
+EXAMPLES = Path(__file__).resolve().parents[2] / "deploy" / "conf"
 EXPOSURE = {"writ-server.service": 1.5, "writ-agent.service": 2.0, "writ-gate@.service": 1.5}
 FORBIDDEN_FOR_THE_AGENT = ("ProtectProc", "ProcSubset", "PrivateUsers", "PrivatePIDs")
 
@@ -24,13 +25,13 @@ class Units(unittest.TestCase):
             self.skipTest("no systemd-analyze here")
         for name, limit in EXPOSURE.items():
             with self.subTest(name):
-                done = systemd("systemd-analyze", "security", "--offline=true", "--no-pager", DEPLOY / "systemd" / name)
+                done = systemd("systemd-analyze", "security", "--offline=true", "--no-pager", UNITS / name)
                 level = float(re.search(r"Overall exposure level for .*: ([\d.]+)", done.stdout + done.stderr)[1])
                 print(f"{name}: {level}")
                 self.assertLessEqual(level, limit)
 
     def test_agent_can_read_proc(self):
-        text = (DEPLOY / "systemd" / "writ-agent.service").read_text()
+        text = (UNITS / "writ-agent.service").read_text()
         for word in FORBIDDEN_FOR_THE_AGENT:
             self.assertNotRegex(text, rf"(?m)^{word}=")
         self.assertRegex(text, r"(?m)^CapabilityBoundingSet=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH$")
@@ -39,7 +40,7 @@ class Units(unittest.TestCase):
         scene = Scene()
         try:
             for program in ("writ-server", "writ-agent", "writ-gate"):
-                conf = DEPLOY / "conf" / f"{program.removeprefix('writ-')}.conf"
+                conf = EXAMPLES / f"{program.removeprefix('writ-')}.conf"
                 with self.subTest(conf.name):
                     done = scene.run([BIN / program, "validate", "-config", conf])
                     self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
