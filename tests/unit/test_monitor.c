@@ -144,17 +144,18 @@ static void stub_stuck(void *arg)
 	writ_control_stuck(((struct stub *)arg)->control);
 }
 
-static int serve(const char *dir)
+static int serve(const char *dir, const char *type)
 {
 	static const struct writ_control_events control = { stub_signer, stub_stop };
 	static const struct writ_signer_link_events link = { stub_up, stub_down, stub_stuck };
 	static const struct writ_ca_hooks hooks = { stub_commit, stub_changed, stub_svid };
-	const struct writ_ca_config config = { .trust_domain = TD,
-		.ca_ttl_s = 3600,
-		.key_type = WRIT_KEY_P256,
-		.server_svid_ttl_s = 300 };
+	struct writ_ca_config config = {
+		.trust_domain = TD, .ca_ttl_s = 3600, .server_svid_ttl_s = 300
+	};
 	struct stub s = { 0 };
 	struct writ_err err = { 0 };
+	if (writ_key_type_parse(writ_cstr(type), &config.key_type, &err))
+		stub_fail("key type", &err);
 	struct writ_signal *term;
 	WRIT_AUTO(writ_freep) char *path = writ_fs_join(dir, "answered");
 	writ_process_harden();
@@ -188,7 +189,7 @@ static int serve(const char *dir)
 /* ---- the test ---- */
 
 struct world {
-	char *dir, *self, *signer;
+	char *dir, *signer, *key_type;
 	pid_t monitor;
 	int notify; /* what the service manager would hear */
 	char *notify_path;
@@ -236,16 +237,16 @@ static size_t lines(const char *s)
 	return n;
 }
 
-/* Waits, by looking, until the serving process has got n more answers; not more than 10 s. */
+/* Waits, by looking, until the serving process has got n more answers; not more than 30 s. */
 static void wait_answers(struct world *w, size_t n)
 {
 	char *text = answered(w);
 	size_t before = lines(text), now = before;
-	int64_t deadline = writ_mono_ms() + 10000;
+	int64_t deadline = writ_mono_ms() + 30000;
 	writ_free(text);
 	while (now < before + n) {
 		if (writ_mono_ms() > deadline)
-			fail_msg("%zu answers after 10 s, %zu wanted", now - before, n);
+			fail_msg("%zu answers after 30 s, %zu wanted", now - before, n);
 		(void)poll(NULL, 0, 5);
 		text = answered(w);
 		now = lines(text);
@@ -255,7 +256,8 @@ static void wait_answers(struct world *w, size_t n)
 
 static void start(struct world *w, const char *manager)
 {
-	char *argv[] = { (char[]){ "test_monitor" }, (char[]){ "--serve" }, w->dir, NULL };
+	char *argv[] = { (char[]){ "test_monitor" }, (char[]){ "--serve" }, w->dir, w->key_type,
+		NULL };
 	const struct writ_monitor_config c = { .trust_domain = TD,
 		.data_dir = w->dir,
 		.key_manager = manager,
@@ -291,6 +293,8 @@ static int setup(void **state)
 	assert_non_null(mkdtemp(path));
 	w->dir = writ_strdup(path);
 	w->signer = signer_path;
+	static char usual[] = "ec-p256";
+	w->key_type = usual;
 	w->notify_path = writ_fs_join(path, "notify");
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s", w->notify_path);
@@ -432,6 +436,22 @@ static void a_killed_server_comes_back_to_the_same_signer(void **state)
 	check_serials(w);
 }
 
+static void a_locked_in_signer_makes_every_type_of_key(void **state)
+{
+	struct world *w = *state;
+	static const char *const types[] = { "ec-p384", "rsa-2048", "rsa-4096" };
+	for (size_t i = 0; i < WRIT_COUNT(types); i++) {
+		char type[16];
+		snprintf(type, sizeof(type), "%s", types[i]);
+		w->key_type = type;
+		start(w, "memory");
+		wait_answers(w, 40);
+		assert_int_equal(stop(w), 0);
+	}
+	check_serials(w);
+	assert_int_equal(count_cas(w), 3);
+}
+
 static void keys_are_private_and_a_restart_finds_them(void **state)
 {
 	struct world *w = *state;
@@ -499,8 +519,8 @@ static void children_end_with_a_killed_monitor(void **state)
 
 int main(int argc, char **argv)
 {
-	if (argc == 3 && strcmp(argv[1], "--serve") == 0)
-		return serve(argv[2]);
+	if (argc == 4 && strcmp(argv[1], "--serve") == 0)
+		return serve(argv[2], argv[3]);
 	/* BUILD/tests/test_monitor and BUILD/bin/writ-signer. */
 	static char path[4096];
 	ssize_t k = readlink("/proc/self/exe", path, sizeof(path) - 32);
@@ -516,6 +536,7 @@ int main(int argc, char **argv)
 		T(killed_signers_lose_nothing),
 		T(a_signer_with_keys_in_memory_comes_back_with_another_ca),
 		T(a_killed_server_comes_back_to_the_same_signer),
+		T(a_locked_in_signer_makes_every_type_of_key),
 		T(keys_are_private_and_a_restart_finds_them),
 		T(a_damaged_key_ends_it_at_once),
 		T(children_end_with_a_killed_monitor),
