@@ -55,11 +55,11 @@ struct writ_ca {
 	struct writ_timer *timer;
 	struct writ_authority cas[WRIT_CA_MAX];
 	size_t n;
-	bool up;          /* the signer can be asked */
-	bool synced;      /* cas is what the signer has */
-	bool busy;        /* a call or a change is under way */
+	bool up;             /* the signer can be asked */
+	bool synced;         /* cas is what the signer has */
+	bool busy;           /* a call or a change is under way */
 	int64_t retry_at_ms; /* monotonic; 0: now */
-	int64_t prune_at; /* wall, seconds */
+	int64_t prune_at;    /* wall, seconds */
 	struct writ_backoff backoff;
 	unsigned failures;
 	struct writ_err last;
@@ -67,7 +67,6 @@ struct writ_ca {
 	size_t n_known;
 	struct writ_signer_call call;
 	int step; /* what call or change is for */
-	size_t which;
 	struct writ_ca_change change;
 	struct writ_ca_queue queue;
 	struct writ_ca_own own;
