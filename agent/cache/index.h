@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* index: which entries does a caller match. Each entry is filed under the rarest of its selectors,
+ * so that a caller's own selectors lead to few candidates, however many entries there are. Loop
+ * thread. */
+#ifndef WRIT_AGENT_INDEX_H
+#define WRIT_AGENT_INDEX_H
+
+#include "attest/selectors.h"
+#include "base/map.h"
+
+struct writ_index {
+	struct writ_map buckets; /* by the selector's text */
+	size_t n_sha256;         /* entries that ask for unix:sha256 */
+};
+
+struct writ_bucket_of;
+
+/* What is filed; embedded in an entry. */
+struct writ_filed {
+	const struct writ_selectors
+		*selectors; /* borrowed, sealed, not empty, unchanged while filed */
+	struct writ_bucket_of *bucket;
+	size_t at; /* place in the bucket */
+};
+
+void writ_index_init(struct writ_index *x);
+void writ_index_done(struct writ_index *x); /* nothing is filed any more */
+void writ_index_add(struct writ_index *x, struct writ_filed *f);
+void writ_index_remove(struct writ_index *x, struct writ_filed *f);
+/* Calls found() for each filed thing whose selectors the caller (sealed) has all of. */
+void writ_index_match(const struct writ_index *x, const struct writ_selectors *caller,
+	void (*found)(void *arg, struct writ_filed *f), void *arg);
+
+#endif
