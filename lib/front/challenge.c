@@ -69,22 +69,12 @@ void writ_challenge_fail_all(struct writ_conn *c)
 	complete_list(&c->asked, false);
 }
 
-static struct writ_conn *find(struct writ_front *f, const struct writ_peer *p)
-{
-	WRIT_LIST_EACH (it, &f->conns) {
-		struct writ_conn *c = writ_container(it, struct writ_conn, node);
-		if (c->peer == p)
-			return c;
-	}
-	return NULL;
-}
-
 void writ_front_challenge(struct writ_front *f, struct writ_peer *p, int64_t timeout_ms,
 	void (*answered)(void *arg, bool ok), void *arg)
 {
 	struct challenge *q = writ_alloc(sizeof(*q));
 	struct writ_hub *h = NULL;
-	struct writ_conn *c = p->closed ? NULL : find(f, p);
+	struct writ_conn *c = p->conn && p->conn->front == f ? p->conn : NULL;
 	writ_rc rc = writ_hub_get(writ_hub_loop(f->hub), &h, NULL);
 	(void)rc; /* it exists: only a reference is taken */
 	writ_list_init(&q->node);

@@ -179,6 +179,7 @@ struct writ_conn *writ_conn_new(struct writ_front *f, int fd, struct writ_peer *
 	c->front = f;
 	c->peer = p;
 	p->conn_id = ++f->next_id;
+	p->conn = c;
 	c->source = source;
 	c->process = process;
 	c->backend_fd = -1;

@@ -51,6 +51,7 @@ struct writ_peer *writ_peer_new(enum writ_peer_kind kind)
 void writ_peer_gone(struct writ_peer *p)
 {
 	p->closed = true;
+	p->conn = NULL;
 	if (p->pidfd >= 0)
 		(void)close(p->pidfd);
 	p->pidfd = -1;

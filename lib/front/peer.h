@@ -10,6 +10,8 @@
 
 #define WRIT_PEER_GROUPS 64
 
+struct writ_conn;
+
 enum writ_peer_kind { WRIT_PEER_UNIX, WRIT_PEER_TCP };
 
 struct writ_peer {
@@ -30,9 +32,10 @@ struct writ_peer {
 	char addr[64];
 	/* TLS: the verified leaf; NULL when none was presented or it is a Unix socket. */
 	struct writ_cert *cert;
-	char *spiffe_id; /* "" when there is none */
-	void *user;      /* the program's own data for this connection (a pinned caller); freed by
-			    user_free at the last unref */
+	char *spiffe_id;        /* "" when there is none */
+	struct writ_conn *conn; /* the front's own; NULL once closed */
+	void *user; /* the program's own data for this connection (a pinned caller); freed by
+		       user_free at the last unref */
 	void (*user_free)(void *user);
 };
 
