@@ -90,7 +90,9 @@ void writ_call_unref(struct writ_call *c)
 void writ_call_batch(struct writ_call *c, const grpc_op *ops, size_t n, struct tag *t)
 {
 	c->refs++;
+	writ_cq_enter(c->s->cq);
 	grpc_call_error e = grpc_call_start_batch(c->grpc, ops, n, t, NULL);
+	writ_cq_leave(c->s->cq);
 	assert(e == GRPC_CALL_OK);
 	(void)e;
 }

@@ -58,7 +58,10 @@ static void unref(struct writ_rpc *r)
 
 static bool batch(struct writ_rpc *r, const grpc_op *ops, size_t n, struct tag *t)
 {
-	if (grpc_call_start_batch(r->grpc, ops, n, t, NULL) != GRPC_CALL_OK)
+	writ_cq_enter(r->channel->cq);
+	grpc_call_error e = grpc_call_start_batch(r->grpc, ops, n, t, NULL);
+	writ_cq_leave(r->channel->cq);
+	if (e != GRPC_CALL_OK)
 		return false;
 	r->refs++;
 	return true;

@@ -33,6 +33,9 @@ struct writ_cq {
 	bool posted;       /* under lock: `task` is on its way to the loop */
 	struct events out; /* the loop's: emptied before it is swapped with `in` */
 	struct writ_task task;
+	struct events own; /* the loop's: what it completed itself */
+	bool own_posted;
+	struct writ_task own_task;
 };
 
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -82,6 +85,15 @@ static void *drain(void *arg)
 	}
 }
 
+static void call(struct writ_cq *q, struct events *e)
+{
+	q->running = true;
+	for (size_t i = 0; i < e->n; i++)
+		e->p[i].tag->done(e->p[i].tag, e->p[i].ok);
+	q->running = false;
+	e->n = 0;
+}
+
 /* On the loop. */
 static void run(struct writ_task *t)
 {
@@ -91,12 +103,39 @@ static void run(struct writ_task *t)
 	q->in = q->out;
 	q->posted = false;
 	pthread_mutex_unlock(&q->lock);
-	q->running = true;
-	for (size_t i = 0; i < batch.n; i++)
-		batch.p[i].tag->done(batch.p[i].tag, batch.p[i].ok);
-	q->running = false;
-	batch.n = 0;
+	call(q, &batch);
 	q->out = batch;
+}
+
+/* What is completed meanwhile gets a task of its own. */
+static void run_own(struct writ_task *t)
+{
+	struct writ_cq *q = writ_container(t, struct writ_cq, own_task);
+	struct events batch = q->own;
+	q->own = (struct events){ 0 };
+	q->own_posted = false;
+	call(q, &batch);
+	if (q->own.p)
+		writ_free(batch.p);
+	else
+		q->own = batch;
+}
+
+void writ_cq_enter(struct writ_cq *q)
+{
+	grpc_completion_queue_thread_local_cache_init(q->grpc);
+}
+
+void writ_cq_leave(struct writ_cq *q)
+{
+	void *tag = NULL;
+	int ok = 0;
+	if (grpc_completion_queue_thread_local_cache_flush(q->grpc, &tag, &ok) != 1)
+		return;
+	append(&q->own, &(struct event){ tag, ok != 0 }, 1);
+	if (!q->own_posted)
+		writ_loop_post(q->loop, &q->own_task);
+	q->own_posted = true;
 }
 
 /* Signals are the loop's business: none may land on this thread. */
@@ -117,6 +156,7 @@ static struct writ_cq *make(struct writ_loop *l)
 	struct writ_cq *q = writ_alloc(sizeof(*q));
 	q->loop = l;
 	q->task.run = run;
+	q->own_task.run = run_own;
 	pthread_mutex_init(&q->lock, NULL);
 	q->grpc = grpc_completion_queue_create_for_next(NULL);
 	start(q);
@@ -159,11 +199,12 @@ void writ_cq_put(struct writ_cq *q)
 	assert(!q->running);
 	grpc_completion_queue_shutdown(q->grpc);
 	pthread_join(q->thread, NULL);
-	assert(!q->posted && q->in.n == 0);
+	assert(!q->posted && q->in.n == 0 && !q->own_posted && q->own.n == 0);
 	grpc_completion_queue_destroy(q->grpc);
 	pthread_mutex_destroy(&q->lock);
 	writ_free(q->in.p);
 	writ_free(q->out.p);
+	writ_free(q->own.p);
 	writ_free(q);
 }
 

@@ -21,6 +21,11 @@ struct writ_cq *writ_cq_get(struct writ_loop *l);
 /* All operations that the holder started have come back. The last one to let go waits for the
  * thread (which is idle then); not from inside a done(). */
 void writ_cq_put(struct writ_cq *q);
+/* Around each call into gRPC on the loop that may complete something at once (a batch, a new
+ * connection): what completes inside comes to the loop directly, after the present callback,
+ * without waking the queue's thread and being woken by it. */
+void writ_cq_enter(struct writ_cq *q);
+void writ_cq_leave(struct writ_cq *q);
 grpc_completion_queue *writ_cq_grpc(const struct writ_cq *q);
 
 #endif

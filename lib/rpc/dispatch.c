@@ -14,6 +14,7 @@ static void post(struct writ_rpc_server *s, struct slot *slot)
 	struct writ_call *c = writ_call_new(s, slot);
 	grpc_completion_queue *cq = writ_cq_grpc(s->cq);
 	grpc_call_error e;
+	writ_cq_enter(s->cq);
 	if (!slot->registered)
 		e = grpc_server_request_call(
 			s->grpc, &c->grpc, &c->details, &c->metadata, cq, cq, &c->arrived);
@@ -21,6 +22,7 @@ static void post(struct writ_rpc_server *s, struct slot *slot)
 		e = grpc_server_request_registered_call(s->grpc, slot->registered, &c->grpc,
 			&c->deadline, &c->metadata,
 			slot->m->kind == WRIT_RPC_BIDI ? NULL : &c->payload, cq, cq, &c->arrived);
+	writ_cq_leave(s->cq);
 	assert(e == GRPC_CALL_OK);
 	(void)e;
 	slot->posted++;

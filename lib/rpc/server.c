@@ -84,7 +84,9 @@ static void start_grpc(struct writ_rpc_server *s)
 static void adopt(struct writ_rpc_server *s, int fd)
 {
 	/* never fails; a connection that is bad already ends as any other */
+	writ_cq_enter(s->cq);
 	grpc_server_add_channel_from_fd(s->grpc, fd, s->creds);
+	writ_cq_leave(s->cq);
 }
 
 /* --- the front's callbacks: ours, then the program's --- */

@@ -78,7 +78,7 @@ static void on_control(void *arg, int events)
 		return;
 	}
 	getrusage(RUSAGE_SELF, &u);
-	struct report r = { .calls = calls, .pss_kb = pss_kb() };
+	struct report r = { .calls = calls, .pss_kb = c == 'm' ? pss_kb() : 0 };
 	r.cpu_us = (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec +
 		u.ru_stime.tv_usec;
 	r.switches = u.ru_nvcsw;
@@ -210,10 +210,11 @@ static void *client(void *arg)
 	return NULL;
 }
 
-static struct report ask(int fd)
+/* "c": the counters, "m": memory too, which costs CPU itself. */
+static struct report ask(int fd, const char *what)
 {
 	struct report r;
-	if (write(fd, "m", 1) != 1 || read(fd, &r, sizeof(r)) != sizeof(r)) {
+	if (write(fd, what, 1) != 1 || read(fd, &r, sizeof(r)) != sizeof(r)) {
 		fprintf(stderr, "bench_rpc: the server does not answer\n");
 		exit(1);
 	}
@@ -222,7 +223,7 @@ static struct report ask(int fd)
 
 static void wait_calls(int fd, int64_t n)
 {
-	while (ask(fd).calls < n)
+	while (ask(fd, "c").calls < n)
 		usleep(1000);
 }
 
@@ -230,7 +231,7 @@ static void run(int fd, int clients, int n)
 {
 	pthread_t t[64];
 	int64_t start_us = writ_mono_us();
-	struct report before = ask(fd);
+	struct report before = ask(fd, "c");
 	atomic_store(&left, n);
 	for (int i = 0; i < clients; i++)
 		pthread_create(&t[i], NULL, client, NULL);
@@ -238,19 +239,19 @@ static void run(int fd, int clients, int n)
 		pthread_join(t[i], NULL);
 	int64_t wall = writ_mono_us() - start_us;
 	wait_calls(fd, before.calls + n);
-	struct report after = ask(fd);
+	struct report after = ask(fd, "c"), memory = ask(fd, "m");
 	printf("%7d %8d %10.1f %10.1f %12.2f %9.1f\n", clients, n,
 		(double)(after.cpu_us - before.cpu_us) / n, n / (wall / 1e6),
-		(double)(after.switches - before.switches) / n, (double)after.pss_kb / 1024);
+		(double)(after.switches - before.switches) / n, (double)memory.pss_kb / 1024);
 }
 
 static void run_idle(int fd, int n)
 {
 	int *fds = calloc((size_t)n, sizeof(*fds));
-	struct report before = ask(fd);
+	struct report before = ask(fd, "m");
 	for (int i = 0; i < n; i++)
 		fds[i] = connect_and_call();
-	struct report with = ask(fd);
+	struct report with = ask(fd, "m");
 	printf("%d idle streams: %.1f kB each (%lld -> %lld kB)\n", n,
 		(double)(with.pss_kb - before.pss_kb) / n, (long long)before.pss_kb,
 		(long long)with.pss_kb);
