@@ -14,10 +14,10 @@
 #define LAST_RETRY_MS   30000
 #define FAILING_AFTER   10
 
-/* What a call or a change is for; the first five are enum writ_ca_step. */
-enum { STATUS = WRIT_CA_DROP + 1, NOTE, ERASE, PRUNE };
+/* What a call or a change is for; the first ones are enum writ_ca_step. */
+enum { STATUS = WRIT_CA_RENEW + 1, NOTE, ERASE, PRUNE };
 
-static const char *const step_names[] = { "wait", "prepare", "publish", "activate", "drop",
+static const char *const step_names[] = { "wait", "prepare", "publish", "activate", "drop", "renew",
 	"status", "note", "erase", "prune" };
 
 static void set_timer(struct writ_ca *ca, int64_t at_ms)
@@ -89,12 +89,14 @@ static void succeeded(struct writ_ca *ca)
 	writ_backoff_reset(&ca->backoff);
 }
 
-/* What we knew about the same CA before stays true. */
+/* What we knew about the same certificate before stays true; a CA that was certified again is to be
+ * published again. */
 static void inherit(const struct writ_ca *ca, struct writ_authority *a)
 {
 	for (size_t i = 0; i < ca->n; i++) {
 		const struct writ_authority *old = &ca->cas[i];
-		if (strcmp(old->id, a->id) != 0)
+		if (strcmp(old->id, a->id) != 0 ||
+			!writ_str_eq(writ_cert_der(old->cert), writ_cert_der(a->cert)))
 			continue;
 		a->fact.published = old->fact.published;
 		a->noted = old->noted && old->fact.state == a->fact.state;
@@ -195,7 +197,7 @@ static void call(struct writ_ca *ca, int step, Writ__Signer__V1__Request *q)
 	struct writ_err err;
 	ca->step = step;
 	ca->call = (struct writ_signer_call){ .done = answered,
-		.wait_ms = step == WRIT_CA_PREPARE ? PREPARE_WAIT_MS : 0 };
+		.wait_ms = step == WRIT_CA_PREPARE || step == WRIT_CA_RENEW ? PREPARE_WAIT_MS : 0 };
 	writ_rc rc = ca->port->call(ca->port, &ca->call, q, &err);
 	ca->busy = !rc;
 	if (rc)
@@ -220,7 +222,8 @@ static void ask_status(struct writ_ca *ca)
 	call(ca, STATUS, &q);
 }
 
-static void prepare(struct writ_ca *ca)
+/* renew: the authority that is to be certified again; "": a new one. */
+static void prepare(struct writ_ca *ca, int step, char *renew)
 {
 	Writ__Signer__V1__PrepareCa p = WRIT__SIGNER__V1__PREPARE_CA__INIT;
 	Writ__Signer__V1__Request q = WRIT__SIGNER__V1__REQUEST__INIT;
@@ -232,9 +235,10 @@ static void prepare(struct writ_ca *ca)
 	p.country = unconst(ca->config.subject.country);
 	p.organization = unconst(ca->config.subject.organization);
 	p.common_name = unconst(ca->config.subject.common_name);
+	p.renew_authority_id = renew;
 	q.op_case = WRIT__SIGNER__V1__REQUEST__OP_PREPARE_CA;
 	q.prepare_ca = &p;
-	call(ca, WRIT_CA_PREPARE, &q);
+	call(ca, step, &q);
 }
 
 static void activate(struct writ_ca *ca, size_t which)
@@ -368,7 +372,8 @@ static void rest(struct writ_ca *ca, int64_t wake)
 static void do_step(struct writ_ca *ca, enum writ_ca_step step, size_t which)
 {
 	switch (step) {
-	case WRIT_CA_PREPARE: prepare(ca); return;
+	case WRIT_CA_PREPARE: prepare(ca, step, unconst("")); return;
+	case WRIT_CA_RENEW: prepare(ca, step, ca->cas[which].id); return;
 	case WRIT_CA_PUBLISH:
 		describe(ca, &ca->cas[which], true);
 		commit(ca, WRIT_CA_PUBLISH, ca->cas[which].id);

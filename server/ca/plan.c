@@ -74,9 +74,28 @@ static int64_t next_time(const struct writ_ca_fact *cas, size_t n, int64_t now)
 	return wake;
 }
 
+/* Nobody is alive: the one that signed, or else the last to end, if that is not too long ago. */
+static size_t find_last_of_all(const struct writ_ca_fact *cas, size_t n, int64_t now)
+{
+	size_t best = NONE;
+	for (size_t i = 0; i < n; i++) {
+		if (cas[i].end > now)
+			return NONE;
+		if (cas[i].end < now - WRIT_CA_RENEW_S ||
+			(best != NONE && cas[best].state == WRIT_CA_ACTIVE))
+			continue;
+		if (best == NONE || cas[i].state == WRIT_CA_ACTIVE || cas[i].end > cas[best].end)
+			best = i;
+	}
+	return best;
+}
+
 enum writ_ca_step writ_ca_plan(
 	const struct writ_ca_fact *cas, size_t n, int64_t now, size_t *which, int64_t *wake)
 {
+	*which = find_last_of_all(cas, n, now);
+	if (*which != NONE)
+		return WRIT_CA_RENEW;
 	*which = find_ended(cas, n, now);
 	if (*which != NONE)
 		return WRIT_CA_DROP;

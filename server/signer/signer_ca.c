@@ -57,7 +57,7 @@ static writ_rc check_name(const char *what, const char *value, struct writ_err *
 static writ_rc check_prepare(const struct writ_signer *s, const Writ__Signer__V1__PrepareCa *p,
 	int64_t now, struct writ_err *err)
 {
-	if (s->n == WRIT_SIGNER_SLOTS_MAX)
+	if (s->n == WRIT_SIGNER_SLOTS_MAX && !*p->renew_authority_id)
 		return writ_fail(err, WRIT_EPRECOND, "%d CAs are there already; drop one",
 			WRIT_SIGNER_SLOTS_MAX);
 	if (strcmp(p->trust_domain, s->config.trust_domain) != 0)
@@ -146,8 +146,9 @@ static writ_rc make_ca(struct writ_signer *s, const Writ__Signer__V1__PrepareCa 
 	struct writ_slot *slot, int64_t now, struct writ_err *err)
 {
 	struct writ_pubkey pub;
-	writ_rc rc = s->config.keys->vt->generate(
-		s->config.keys, (enum writ_key_type)p->key_type, &slot->key, err);
+	writ_rc rc = slot->key ? WRIT_OK
+			       : s->config.keys->vt->generate(s->config.keys,
+					 (enum writ_key_type)p->key_type, &slot->key, err);
 	if (!rc)
 		rc = writ_pubkey_of_key(slot->key, &pub, err);
 	if (rc)
@@ -169,23 +170,6 @@ static writ_rc make_ca(struct writ_signer *s, const Writ__Signer__V1__PrepareCa 
 	return rc ? rc : s->config.keys->vt->save(s->config.keys, slot, err);
 }
 
-writ_rc writ_signer_prepare(struct writ_signer *s, const writ_signer_request *q,
-	writ_signer_reply *r, struct writ_err *err)
-{
-	(void)r;
-	int64_t now = writ_wall_s();
-	writ_rc rc = check_prepare(s, q->prepare_ca, now, err);
-	if (rc)
-		return rc;
-	WRIT_AUTO(writ_slot_done) struct writ_slot slot = { .state = WRIT_SLOT_PREPARED };
-	rc = make_ca(s, q->prepare_ca, &slot, now, err);
-	if (rc)
-		return rc;
-	s->slots[s->n++] = slot;
-	slot = (struct writ_slot){ 0 };
-	return WRIT_OK;
-}
-
 static writ_rc find(
 	struct writ_signer *s, const char *authority, struct writ_slot **ret, struct writ_err *err)
 {
@@ -196,6 +180,50 @@ static writ_rc find(
 		return WRIT_OK;
 	}
 	return writ_fail(err, WRIT_ENOENT, "no CA '%.40s'", authority);
+}
+
+/* The slot to fill: a free one, or that of a CA which has ended and is to be certified again with
+ * the key it has. */
+static writ_rc choose_slot(struct writ_signer *s, const char *renew, int64_t now,
+	struct writ_slot *fresh, struct writ_slot **ret, struct writ_err *err)
+{
+	if (!*renew) {
+		*ret = &s->slots[s->n];
+		return WRIT_OK;
+	}
+	writ_rc rc = find(s, renew, ret, err);
+	if (rc)
+		return rc;
+	if (writ_cert_not_after((*ret)->cert) > now)
+		return writ_fail(err, WRIT_EPRECOND, "CA %s has not ended", (*ret)->authority);
+	fresh->key = writ_key_ref((*ret)->key);
+	fresh->state = (*ret)->state == WRIT_SLOT_ACTIVE ? WRIT_SLOT_ACTIVE : WRIT_SLOT_PREPARED;
+	fresh->activated = fresh->state == WRIT_SLOT_ACTIVE ? (*ret)->activated : 0;
+	return WRIT_OK;
+}
+
+writ_rc writ_signer_prepare(struct writ_signer *s, const writ_signer_request *q,
+	writ_signer_reply *r, struct writ_err *err)
+{
+	(void)r;
+	int64_t now = writ_wall_s();
+	struct writ_slot *place;
+	writ_rc rc = check_prepare(s, q->prepare_ca, now, err);
+	if (rc)
+		return rc;
+	WRIT_AUTO(writ_slot_done) struct writ_slot slot = { .state = WRIT_SLOT_PREPARED };
+	rc = choose_slot(s, q->prepare_ca->renew_authority_id, now, &slot, &place, err);
+	if (!rc)
+		rc = make_ca(s, q->prepare_ca, &slot, now, err);
+	if (rc)
+		return rc;
+	if (place == &s->slots[s->n])
+		s->n++;
+	else
+		writ_slot_done(place);
+	*place = slot;
+	slot = (struct writ_slot){ 0 };
+	return WRIT_OK;
 }
 
 writ_rc writ_signer_activate(struct writ_signer *s, const writ_signer_request *q,

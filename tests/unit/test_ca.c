@@ -101,8 +101,9 @@ static writ_rc port_call(struct writ_signer_port *p, struct writ_signer_call *c,
 
 static void put_root(struct world *w, struct writ_cert *c)
 {
-	if (in_bundle(w, writ_cert_ski_hex(c)))
-		return;
+	for (size_t i = 0; i < w->n_bundle; i++)
+		if (writ_str_eq(writ_cert_der(w->bundle[i]), writ_cert_der(c)))
+			return;
 	assert_true(w->n_bundle < WRIT_COUNT(w->bundle));
 	w->bundle[w->n_bundle++] = writ_cert_ref(c);
 }
@@ -444,11 +445,16 @@ static void a_server_that_slept_through_it_all_wakes_up(void **state)
 {
 	struct world *w = *state;
 	turn(w);
+	char *old = writ_strdup(writ_ca_active(w->ca)->id);
 	close_ca(w);
 	at(START + 10 * TTL);
 	open_ca(w);
 	turn(w);
 	assert_true(writ_ca_ready(w->ca));
+	/* The key that agents know, with a new certificate, and in the bundle before it signs. */
+	assert_string_equal(writ_ca_active(w->ca)->id, old);
+	assert_true(writ_ca_active(w->ca)->fact.end > writ_wall_s());
+	writ_free(old);
 	assert_int_equal(w->n_slots, 1);
 	assert_int_equal(w->n_bundle, 1); /* the old one is pruned */
 }
@@ -555,9 +561,15 @@ static void the_plan_holds_in_every_state(void **state)
 			WRIT_CA_WAIT, 0 },
 		{ { { WRIT_CA_OLD, true, 0, 600 }, { WRIT_CA_ACTIVE, true, 300, 900 } }, 2, 600,
 			WRIT_CA_DROP, 0 },
-		{ { { WRIT_CA_ACTIVE, true, 0, 600 } }, 1, 700, WRIT_CA_PREPARE, 0 },
+		{ { { WRIT_CA_ACTIVE, true, 0, 600 } }, 1, 700, WRIT_CA_RENEW, 0 },
 		{ { { WRIT_CA_ACTIVE, true, 0, 600 }, { WRIT_CA_PREPARED, true, 0, 650 } }, 2, 700,
-			WRIT_CA_DROP, 1 },
+			WRIT_CA_RENEW, 0 },
+		{ { { WRIT_CA_OLD, true, 0, 600 }, { WRIT_CA_PREPARED, true, 0, 650 } }, 2, 700,
+			WRIT_CA_RENEW, 1 },
+		{ { { WRIT_CA_ACTIVE, true, 0, 600 } }, 1, 601 + WRIT_CA_RENEW_S, WRIT_CA_PREPARE,
+			0 },
+		{ { { WRIT_CA_ACTIVE, true, 0, 600 }, { WRIT_CA_PREPARED, true, 650, 1250 } }, 2,
+			700, WRIT_CA_ACTIVATE, 1 },
 		{ { { WRIT_CA_OLD, true, 0, 900 }, { WRIT_CA_OLD, true, 0, 800 },
 			  { WRIT_CA_OLD, true, 0, 950 }, { WRIT_CA_ACTIVE, true, 0, 1000 } },
 			4, 600, WRIT_CA_DROP, 1 },
