@@ -196,6 +196,31 @@ static enum writ_guard_verdict kill(struct writ_guard *g, const char *why)
 	return WRIT_GUARD_KILL;
 }
 
+static enum writ_guard_verdict slow_down(
+	struct writ_guard *g, uint32_t streams, uint32_t control, int64_t now_us)
+{
+	if (++g->pauses > g->limits->pauses)
+		return kill(g, "flood went on after being slowed down");
+	int64_t a = streams ? writ_budget_ready_us(&g->streams, streams, now_us) : 0;
+	int64_t b = control ? writ_budget_ready_us(&g->control, control, now_us) : 0;
+	g->resume_us = a > b ? a : b;
+	return WRIT_GUARD_PAUSE;
+}
+
+/* Takes the whole price or nothing. */
+static bool pay(struct writ_guard *g, uint32_t streams, uint32_t control, int64_t now_us)
+{
+	if (!writ_budget_has(&g->streams, streams, now_us) && streams)
+		return false;
+	if (!writ_budget_has(&g->control, control, now_us) && control)
+		return false;
+	if (streams)
+		writ_budget_take(&g->streams, streams, now_us);
+	if (control)
+		writ_budget_take(&g->control, control, now_us);
+	return true;
+}
+
 /* The whole header is there. Nothing has changed yet when it does not pass. */
 static enum writ_guard_verdict judge(struct writ_guard *g, int64_t now_us)
 {
@@ -208,20 +233,8 @@ static enum writ_guard_verdict judge(struct writ_guard *g, int64_t now_us)
 	if (bad)
 		return kill(g, bad);
 	price(g, f, &streams, &control);
-	bool enough = (!streams || writ_budget_has(&g->streams, streams, now_us)) &&
-		(!control || writ_budget_has(&g->control, control, now_us));
-	if (!enough) {
-		if (++g->pauses > g->limits->pauses)
-			return kill(g, "flood went on after being slowed down");
-		int64_t a = streams ? writ_budget_ready_us(&g->streams, streams, now_us) : 0;
-		int64_t b = control ? writ_budget_ready_us(&g->control, control, now_us) : 0;
-		g->resume_us = a > b ? a : b;
-		return WRIT_GUARD_PAUSE;
-	}
-	if (streams)
-		writ_budget_take(&g->streams, streams, now_us);
-	if (control)
-		writ_budget_take(&g->control, control, now_us);
+	if (!pay(g, streams, control, now_us))
+		return slow_down(g, streams, control, now_us);
 	if (g->pauses && writ_budget_recovered(&g->streams, now_us) &&
 		writ_budget_recovered(&g->control, now_us))
 		g->pauses = 0;

@@ -121,25 +121,30 @@ static void finish(struct writ_relay *r)
 		r->ops->moved(r);
 }
 
+/* The peer's end while nobody reads from it. False: that was the end of the relay, too. */
+static bool near_hung_up(struct writ_relay *r, uint32_t over)
+{
+	bool last = (over & EPOLLERR && !r->is_unix) || (over & EPOLLHUP && r->near.ended);
+	if (r->guard || r->far.fd < 0 || last) {
+		writ_relay_end(r, WRIT_RELAY_CLOSED, "the peer closed the connection");
+		return false;
+	}
+	if (over & (EPOLLERR | EPOLLHUP))
+		unwatch(r, &r->near);
+	return true;
+}
+
 static void on_near(struct writ_watch *w, uint32_t events)
 {
 	struct writ_relay *r = writ_container(w, struct writ_relay, near.watch);
 	const uint32_t over = events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP);
-	if (over && !writ_relay_can_read_near(r)) {
-		bool last = (over & EPOLLERR && !r->is_unix) || (over & EPOLLHUP && r->near.ended);
-		if (r->guard || r->far.fd < 0 || last) {
-			writ_relay_end(r, WRIT_RELAY_CLOSED, "the peer closed the connection");
-			return;
-		}
-		if (over & (EPOLLERR | EPOLLHUP))
-			unwatch(r, &r->near);
-	}
+	if (over && !writ_relay_can_read_near(r) && !near_hung_up(r, over))
+		return;
 	if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP) && writ_side_waiting(&r->near)) {
 		writ_relay_flush_near(r);
-		if (!r->dead && !writ_side_waiting(&r->near))
-			writ_relay_down(r);
+		writ_relay_down(r); /* nothing when bytes still wait, or when it ended */
 	}
-	if (!r->dead && (events & EPOLLIN || over || r->tls_read_wants_write))
+	if (events & EPOLLIN || over || r->tls_read_wants_write)
 		writ_relay_up(r);
 	finish(r);
 }
