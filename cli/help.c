@@ -194,8 +194,8 @@ static const char man_tail[] = ".Sh ENVIRONMENT\n.Bl -tag -width Ds\n.It Ev "
 			       "available now: try again\n.It 6\na deadline passed\n"
 			       ".It 7\nconflict: it is there already, or the state does not allow "
 			       "it\n.It 8\nverification failed\n.It 9\nsome of several failed\n"
-			       ".It 130\ninterrupted\n.El\n.Sh SEE ALSO\n.Xr writ-server 8 ,\n.Xr "
-			       "writ-agent 8 ,\n.Xr writ-gate 8\n";
+			       ".It 130\ninterrupted\n.El\n.Sh SEE ALSO\n.Xr writ-agent 8 ,\n.Xr "
+			       "writ-gate 8 ,\n.Xr writ-server 8\n";
 
 static writ_rc run_man(struct writ_invocation *in, struct writ_err *err)
 {
