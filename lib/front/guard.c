@@ -61,7 +61,7 @@ void writ_guard_done(struct writ_guard *g)
 static uint32_t find_open(const struct writ_guard *g, uint32_t stream)
 {
 	uint32_t i = 0;
-	while (i < g->n_open && g->open[i] != stream)
+	while (i < g->n_open && g->open[i].number != stream)
 		i++;
 	return i;
 }
@@ -86,7 +86,7 @@ static void open_stream(struct writ_guard *g, uint32_t stream)
 		g->cap_open = g->cap_open ? g->cap_open * 2 : 4;
 		g->open = writ_realloc(g->open, g->cap_open * sizeof(*g->open));
 	}
-	g->open[g->n_open++] = stream;
+	g->open[g->n_open++] = (struct writ_guard_stream){ .number = stream };
 	g->last_stream = stream;
 }
 
@@ -119,9 +119,17 @@ static const char *check_shape(const struct writ_guard *g, const struct writ_gua
 	return NULL;
 }
 
+/* What a client sends in one request is bounded here where the parser behind does not do it. */
+static bool too_much_data(const struct writ_guard *g, const struct writ_guard_frame *f)
+{
+	uint32_t i = find_open(g, f->stream), max = g->limits->stream_data;
+	return max && i < g->n_open && f->length > max - g->open[i].data;
+}
+
 static const char *check_limits(const struct writ_guard *g, const struct writ_guard_frame *f)
 {
 	switch (f->type) {
+	case DATA: return too_much_data(g, f) ? "request too long" : NULL;
 	case SETTINGS:
 		if (f->flags & ACK && f->length)
 			return "SETTINGS acknowledged with a payload";
@@ -173,6 +181,8 @@ static void price(const struct writ_guard *g, const struct writ_guard_frame *f, 
 
 static void accept_frame(struct writ_guard *g, struct writ_guard_frame *f)
 {
+	if (f->type == DATA && g->limits->stream_data && is_open(g, f->stream))
+		g->open[find_open(g, f->stream)].data += f->length;
 	if (f->type == HEADERS) {
 		if (f->stream > g->last_stream)
 			open_stream(g, f->stream);

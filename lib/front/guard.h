@@ -31,7 +31,9 @@ struct writ_guard {
 	const struct writ_front_limits *limits; /* borrowed */
 	struct writ_guard_frame up, down;
 	struct writ_budget streams, control;
-	uint32_t *open; /* owned: numbers of the open streams */
+	struct writ_guard_stream {
+		uint32_t number, data; /* data: bytes of DATA seen */
+	} * open;                      /* owned: the open streams */
 	uint32_t n_open, cap_open;
 	uint32_t last_stream;
 	uint32_t block_bytes, continuations;

@@ -11,6 +11,7 @@ struct writ_front_limits {
 	uint32_t per_process;      /* connections of one pid (Unix) */
 	uint32_t total;            /* 0: (RLIMIT_NOFILE - 64) / 4 */
 	int64_t start_ms;          /* accept to first SETTINGS, TLS handshake included */
+	int64_t backend_ms;        /* raw: open() to writ_front_backend */
 	int64_t idle_ms;           /* without an open stream; 0: for ever */
 	uint32_t handshakes_per_s; /* TLS handshakes of the whole front; more wait */
 	uint32_t frame;            /* bytes of one frame */
@@ -18,6 +19,7 @@ struct writ_front_limits {
 	uint32_t header_block;     /* bytes of HEADERS with its CONTINUATIONs */
 	uint32_t continuations;    /* frames of one header block */
 	uint32_t streams;          /* open at once, counted in both directions */
+	uint32_t stream_data;      /* bytes of DATA that a client may send on one stream; 0: any */
 	uint32_t stream_burst,
 		stream_rate; /* new streams and client RSTs; repaid when the server ends a stream */
 	uint32_t control_burst, control_rate; /* PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty
@@ -30,6 +32,7 @@ struct writ_front_limits {
 	((struct writ_front_limits){ .per_uid = 256,                                               \
 		.per_process = 32,                                                                 \
 		.start_ms = 5000,                                                                  \
+		.backend_ms = 5000,                                                                \
 		.idle_ms = 0,                                                                      \
 		.handshakes_per_s = 200,                                                           \
 		.frame = 16384,                                                                    \

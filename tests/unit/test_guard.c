@@ -421,9 +421,29 @@ static void frames_of_ours_fit_between_the_servers(void **state)
 	writ_guard_done(&g);
 }
 
+static void a_request_has_a_maximum_for_each_stream(void **state)
+{
+	(void)state;
+	struct writ_guard g;
+	limits.stream_data = 100;
+	started(&g);
+	frame(HEADERS, 4, 1, 5);
+	frame(DATA, 0, 1, 60);
+	frame(HEADERS, 4, 3, 5);
+	frame(DATA, 0, 3, 100); /* a stream of its own */
+	frame(DATA, 0, 1, 40);
+	assert_int_equal(feed(&g, 0, NULL), WRIT_GUARD_PASS);
+	frame(DATA, 0, 1, 1);
+	assert_int_equal(feed(&g, 0, NULL), WRIT_GUARD_KILL);
+	assert_string_equal(g.why, "request too long");
+	writ_guard_done(&g);
+	limits = WRIT_FRONT_LIMITS;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_request_has_a_maximum_for_each_stream),
 		cmocka_unit_test(starts_with_the_last_byte_of_settings),
 		cmocka_unit_test(kills_what_no_client_sends),
 		cmocka_unit_test(limits_hold_to_the_byte),
