@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "session.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "rpc/rpc.h"
 #include "workload/endpoint.h"
@@ -93,7 +94,7 @@ void writ_session_close(struct writ_session *s)
 	if (s->channel) {
 		bool closed = false;
 		writ_channel_close(s->channel, set_flag, &closed);
-		(void)writ_loop_run_until(s->loop, &closed, 1000);
+		(void)writ_loop_run_until(s->loop, &closed, writ_mono_ms() + 1000);
 	}
 	if (s->loop) {
 		writ_rpc_shutdown();
