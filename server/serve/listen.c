@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/listen.h"
+
+#include "api/methods.h"
+#include "base/fs.h"
+#include "base/mem.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <grp.h>
+#include <netdb.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define REQUEST_MAX (4u * 1024 * 1024)
+
+static void on_refused(void *arg, const char *addr, const struct writ_err *why)
+{
+	(void)arg;
+	WRIT_LOG_LIMITED(WARN, "api.refused", WRIT_KV("address", addr),
+		WRIT_KV("reason", (const char *)why->msg));
+}
+
+static void on_closed(void *arg, struct writ_peer *peer, const char *why)
+{
+	(void)arg;
+	WRIT_LOG(DEBUG, "api.closed", WRIT_KV("address", (const char *)peer->addr),
+		WRIT_KV("caller", peer->spiffe_id ? peer->spiffe_id : ""), WRIT_KV("why", why));
+}
+
+writ_rc writ_server_listen(struct writ_api_listener *l, int fd,
+	struct writ_tls_ctx *(*tls)(void *arg), void *arg, struct writ_rpc_server **ret,
+	struct writ_err *err)
+{
+	const struct writ_rpc_server_config cfg = {
+		.loop = l->api->loop,
+		.front = { .name = tls ? "api" : "admin",
+			.limits = WRIT_FRONT_LIMITS,
+			.tls = tls,
+			.closed = on_closed,
+			.refused = on_refused,
+			.arg = arg },
+		.methods = writ_api_methods,
+		.n_methods = writ_api_n_methods,
+		.max_request = REQUEST_MAX,
+		.program = l,
+		.before = writ_api_before,
+		.after = writ_api_after,
+	};
+	return writ_rpc_server_start(&cfg, fd, ret, err);
+}
+
+/* The first numeric address of a name. */
+static writ_rc resolve(const char *name, char out[INET6_ADDRSTRLEN], struct writ_err *err)
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+	struct addrinfo *list = NULL;
+	int rc = getaddrinfo(name, NULL, &hints, &list);
+	if (rc != 0)
+		return writ_fail(err, WRIT_EINVAL, "bind_address %s: %s", name, gai_strerror(rc));
+	rc = getnameinfo(
+		list->ai_addr, list->ai_addrlen, out, INET6_ADDRSTRLEN, NULL, 0, NI_NUMERICHOST);
+	freeaddrinfo(list);
+	if (rc != 0)
+		return writ_fail(err, WRIT_EINVAL, "bind_address %s: %s", name, gai_strerror(rc));
+	return WRIT_OK;
+}
+
+/* The socket's folder, made when it is missing; operators of the group may pass through it. */
+static writ_rc prepare_folder(const char *socket, const struct group *g, struct writ_err *err)
+{
+	WRIT_AUTO(writ_freep) char *dir = writ_fs_dirname(socket);
+	struct stat st;
+	bool there = stat(dir, &st) == 0;
+	writ_rc rc = writ_fs_ensure_dir(dir, 0750, err);
+	if (rc == WRIT_OK && !there && g && chown(dir, (uid_t)-1, g->gr_gid) != 0 && errno != EPERM)
+		return writ_fail_errno(err, errno, "give %s to group %s", dir, g->gr_name);
+	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "folder of socket_path");
+}
+
+static writ_rc bind_admin(const char *path, int *ret, struct writ_err *err)
+{
+	WRIT_AUTO(writ_closep) int fd = -1;
+	const struct group *g = getgrnam(WRIT_ADMIN_GROUP);
+	writ_rc rc = prepare_folder(path, g, err);
+	if (rc == WRIT_OK)
+		rc = writ_listen_unix(path, 0600, &fd, err);
+	if (rc != WRIT_OK)
+		return rc;
+	/* First the group, then the mode: never open to another group for a moment. */
+	if (g && lchown(path, (uid_t)-1, g->gr_gid) == 0) {
+		if (chmod(path, 0660) != 0)
+			return writ_fail_errno(err, errno, "open %s to its group", path);
+	} else if (g) {
+		WRIT_LOG(WARN, "admin.group", WRIT_KV("socket", path),
+			WRIT_KV("error",
+				"cannot be given to group " WRIT_ADMIN_GROUP
+				": only this user can administer"));
+	}
+	*ret = writ_steal_fd(fd);
+	return WRIT_OK;
+}
+
+writ_rc writ_server_bind(const struct writ_server_config *cfg, int *tcp, uint16_t *port, int *admin,
+	struct writ_err *err)
+{
+	WRIT_AUTO(writ_closep) int fd = -1;
+	char host[INET6_ADDRSTRLEN];
+	writ_rc rc = resolve(cfg->bind_address, host, err);
+	if (rc == WRIT_OK)
+		rc = writ_listen_tcp(host, cfg->bind_port, &fd, port, err);
+	if (rc == WRIT_OK)
+		rc = bind_admin(cfg->socket_path, admin, err);
+	if (rc == WRIT_OK)
+		*tcp = writ_steal_fd(fd);
+	return rc;
+}
