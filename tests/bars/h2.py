@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""As much HTTP/2 as an attacker needs to ask the Workload API for an identity, with the standard library alone."""
+import socket
+import struct
+import time
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+DATA, HEADERS, RST, SETTINGS, GOAWAY = 0, 1, 3, 4, 7
+
+
+def frame(kind, flags, stream, payload=b""):
+    return struct.pack(">I", len(payload))[1:] + bytes((kind, flags)) + struct.pack(">I", stream) + payload
+
+
+def header(name, value):
+    """A literal without indexing."""
+    return b"\0" + bytes((len(name),)) + name + bytes((len(value),)) + value
+
+
+def fetch_request(stream=1):
+    fields = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/SpiffeWorkloadAPI/FetchX509SVID"),
+              (b":authority", b"localhost"), (b"content-type", b"application/grpc"), (b"te", b"trailers"),
+              (b"workload.spiffe.io", b"true")]
+    block = b"".join(header(n, v) for n, v in fields)
+    return frame(HEADERS, 4, stream, block) + frame(DATA, 1, stream, b"\0\0\0\0\0")
+
+
+def connect(path):
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(5)
+    s.connect(path)
+    return s
+
+
+def answer(s, seconds=3.0):
+    """Reads until an identity or a refusal is there: b"..." of DATA, or None."""
+    end, text, body = time.monotonic() + seconds, b"", b""
+    while time.monotonic() < end:
+        s.settimeout(max(0.01, end - time.monotonic()))
+        try:
+            part = s.recv(65536)
+        except OSError:
+            return None
+        if not part:
+            return None
+        text += part
+        while len(text) >= 9:
+            n = int.from_bytes(text[:3], "big")
+            if len(text) < 9 + n:
+                break
+            kind, flags = text[3], text[4]
+            payload, text = text[9:9 + n], text[9 + n:]
+            if kind == SETTINGS and not flags & 1:
+                try:
+                    s.sendall(frame(SETTINGS, 1, 0))
+                except OSError:
+                    return None
+            if kind == DATA:
+                body += payload
+            if kind in (RST, GOAWAY) or (kind == HEADERS and flags & 1):
+                return None
+            if b"spiffe://" in body:
+                return body
+    return None
+
+
+def ask(s):
+    """The whole exchange on a fresh connection."""
+    s.sendall(PREFACE + frame(SETTINGS, 0, 0) + fetch_request())
+    return answer(s)
