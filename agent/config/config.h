@@ -44,8 +44,9 @@ struct writ_agent_config {
 	char *join_token_file;
 	int workload_x509_svid_key_type; /* enum writ_agent_key_type */
 	bool disable_sds_api;
-	bool discover_workload_path; /* whether exe and its hash become selectors: the one that
-					counts */
+	bool allow_foreign_namespaces; /* start although the host's processes are not all visible */
+	bool discover_workload_path;   /* whether exe and its hash become selectors: the one that
+					  counts */
 	int64_t max_connections_per_uid, max_connections_per_process;
 	struct writ_conf_health health;
 	struct writ_conf_telemetry telemetry;

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent_impl.h"
+
+#include "base/mem.h"
+
+#define SLOT_EC  256 /* PKCS#8 of a P-256 key: 138 bytes */
+#define SLOT_RSA 1536
+
+static void on_changed(void *arg)
+{
+	struct writ_agent *a = arg;
+	if (a->wlapi)
+		writ_wlapi_changed(a->wlapi);
+}
+
+static void on_hungry(void *arg)
+{
+	struct writ_agent *a = arg;
+	if (a->link)
+		writ_link_hungry(a->link);
+}
+
+static void on_fatal(void *arg, const struct writ_err *err)
+{
+	struct writ_agent *a = arg;
+	a->hooks.fatal(a->hooks.arg, err);
+}
+
+static void on_synced(void *arg)
+{
+	const struct writ_agent *a = arg;
+	WRIT_LOG(DEBUG, "sync.done", WRIT_KV("entries", writ_cache_entries(a->cache)),
+		WRIT_KV("svids", writ_cache_svids(a->cache)));
+}
+
+static void free_agent(struct writ_agent *a)
+{
+	if (a->cache)
+		writ_cache_free(a->cache);
+	writ__agent_close_attest(a);
+	writ_state_done(&a->state);
+	writ_bundle_unref(a->trust);
+	writ_audit_close(a->audit);
+	writ_free(a->state_path);
+	writ_free(a);
+}
+
+static void open_cache(struct writ_agent *a)
+{
+	bool rsa = a->cfg->workload_x509_svid_key_type == WRIT_AGENT_RSA_2048;
+	const struct writ_cache_config cfg = {
+		.loop = a->loop,
+		.td = writ_cstr(a->cfg->trust_domain),
+		.key_slot = rsa ? SLOT_RSA : SLOT_EC,
+		.changed = on_changed,
+		.hungry = on_hungry,
+		.arg = a,
+	};
+	a->cache = writ_cache_new(&cfg);
+	/* With the bundle of the last run callers wait for the entries only. */
+	if (a->state.bundle)
+		writ_cache_set_bundle(a->cache, a->state.bundle);
+}
+
+static writ_rc open_wlapi(struct writ_agent *a, struct writ_err *err)
+{
+	const struct writ_wlapi_config cfg = {
+		.loop = a->loop,
+		.cache = a->cache,
+		.env = &a->env,
+		.audit = a->audit,
+		.socket_path = a->cfg->socket_path,
+		.per_uid = (uint32_t)a->cfg->max_connections_per_uid,
+		.per_process = (uint32_t)a->cfg->max_connections_per_process,
+	};
+	return writ_wlapi_start(&cfg, &a->wlapi, err);
+}
+
+static void open_link(struct writ_agent *a, struct writ_secret *token)
+{
+	const struct writ_link_config cfg = {
+		.loop = a->loop,
+		.td = a->cfg->trust_domain,
+		.host = a->cfg->server_address,
+		.port = a->cfg->server_port,
+		.state_path = a->state_path,
+		.keep_key = a->cfg->key_disk.is_on,
+		.trust = a->trust,
+		.insecure = a->cfg->insecure_bootstrap,
+		.token = *token,
+		.cache = a->cache,
+		.workload_key_type = a->cfg->workload_x509_svid_key_type == WRIT_AGENT_RSA_2048
+			? WRIT_KEY_RSA2048
+			: WRIT_KEY_P256,
+		.fatal = on_fatal,
+		.synced = on_synced,
+		.arg = a,
+	};
+	*token = (struct writ_secret){ .p = NULL };
+	a->link = writ_link_start(&cfg, &a->state);
+}
+
+writ_rc writ_agent_start(struct writ_loop *loop, const struct writ_agent_config *cfg,
+	struct writ_secret *token, const struct writ_agent_hooks *hooks, struct writ_agent **ret,
+	struct writ_err *err)
+{
+	struct writ_agent *a = writ_alloc(sizeof(*a));
+	a->loop = loop;
+	a->cfg = cfg;
+	a->hooks = *hooks;
+	writ_rc rc = writ__agent_open_attest(a, err);
+	if (rc == WRIT_OK)
+		rc = writ__agent_load_state(a, token, err);
+	if (rc == WRIT_OK && cfg->audit_log_file)
+		rc = writ_audit_open(cfg->audit_log_file, &a->audit, err);
+	if (rc == WRIT_OK) {
+		open_cache(a);
+		rc = open_wlapi(a, err);
+	}
+	if (rc != WRIT_OK) {
+		free_agent(a);
+		return rc;
+	}
+	open_link(a, token);
+	WRIT_LOG(INFO, "agent.started", WRIT_KV("trust_domain", cfg->trust_domain),
+		WRIT_KV("socket", cfg->socket_path), WRIT_KV("server", cfg->server_address),
+		WRIT_KV("port", (int)cfg->server_port),
+		WRIT_KV("agent_id", writ_link_agent_id(a->link)));
+	*ret = a;
+	return WRIT_OK;
+}
+
+bool writ_agent_is_ready(const struct writ_agent *a)
+{
+	return writ_cache_is_synced(a->cache);
+}
+
+void writ_agent_reopen(struct writ_agent *a)
+{
+	struct writ_err err;
+	if (a->audit && writ_audit_reopen(a->audit, &err) != WRIT_OK)
+		WRIT_LOG(ERROR, "audit.reopen", WRIT_KV("error", err.msg));
+}
+
+static void on_link_stopped(void *arg)
+{
+	struct writ_agent *a = arg;
+	void (*stopped)(void *) = a->stopped;
+	void *stopped_arg = a->stopped_arg;
+	a->link = NULL;
+	free_agent(a);
+	stopped(stopped_arg);
+}
+
+static void on_wlapi_stopped(void *arg)
+{
+	struct writ_agent *a = arg;
+	a->wlapi = NULL;
+	writ_link_stop(a->link, on_link_stopped, a);
+}
+
+/* Workloads first: they still get their identities while the server's side goes. */
+void writ_agent_stop(struct writ_agent *a, int64_t deadline_ms, void (*done)(void *arg), void *arg)
+{
+	a->stopped = done;
+	a->stopped_arg = arg;
+	writ_wlapi_stop(a->wlapi, deadline_ms, on_wlapi_stopped, a);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* agent: the modules of writ-agent, wired. Loop thread. */
+#ifndef WRIT_AGENT_AGENT_H
+#define WRIT_AGENT_AGENT_H
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "config/config.h"
+#include "loop/loop.h"
+
+struct writ_agent;
+
+struct writ_agent_hooks {
+	void (*fatal)(void *arg, const struct writ_err *err); /* it cannot go on: stop it */
+	void *arg;
+};
+
+/* Blocks on files. cfg is borrowed while it lives; token is moved from (empty: none). */
+WRIT_MUST writ_rc writ_agent_start(struct writ_loop *loop, const struct writ_agent_config *cfg,
+	struct writ_secret *token, const struct writ_agent_hooks *hooks, struct writ_agent **ret,
+	struct writ_err *err);
+bool writ_agent_is_ready(const struct writ_agent *a); /* callers get identities */
+void writ_agent_print_metrics(struct writ_agent *a, struct writ_buf *out);
+void writ_agent_reopen(struct writ_agent *a); /* the audit log */
+void writ_agent_stop(
+	struct writ_agent *a, int64_t deadline_ms, void (*done)(void *arg), void *arg); /* frees */
+
+#endif

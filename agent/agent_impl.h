@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* agent_impl: what agent.c, prepare.c and metrics.c share. */
+#ifndef WRIT_AGENT_AGENT_IMPL_H
+#define WRIT_AGENT_AGENT_IMPL_H
+
+#include "agent.h"
+#include "attest/cgroup_fs.h"
+#include "link/link.h"
+#include "wlapi/wlapi.h"
+
+#define WRIT_AGENT_ATTESTORS_MAX 8
+
+struct writ_agent {
+	struct writ_loop *loop;
+	const struct writ_agent_config *cfg;
+	struct writ_agent_hooks hooks;
+	char *state_path;
+	struct writ_state state;   /* until the link has it */
+	struct writ_bundle *trust; /* of the configuration */
+	struct writ_audit *audit;
+	const struct writ_attestor_vt *attestors[WRIT_AGENT_ATTESTORS_MAX + 1];
+	struct writ_cgroup_fs cgroup;
+	bool has_cgroup;
+	struct writ_attest_env env;
+	struct writ_cache *cache;
+	struct writ_link *link;
+	struct writ_wlapi *wlapi;
+	int64_t stop_ms;
+	void (*stopped)(void *arg);
+	void *stopped_arg;
+};
+
+/* prepare.c: what is read and checked before anything is served. */
+WRIT_MUST writ_rc writ__agent_load_state(
+	struct writ_agent *a, struct writ_secret *token, struct writ_err *err);
+WRIT_MUST writ_rc writ__agent_open_attest(struct writ_agent *a, struct writ_err *err);
+void writ__agent_close_attest(struct writ_agent *a);
+
+#endif
