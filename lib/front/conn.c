@@ -219,7 +219,7 @@ void writ_conn_secured(struct writ_conn *c)
 	if (f->cfg.http2 || c->state == WRIT_CONN_DEAD)
 		return;
 	c->announced = true;
-	writ_due_set(f->hub, &c->due, writ_hub_now_us(f->hub) + f->cfg.limits.start_ms * 1000);
+	writ_due_set(f->hub, &c->due, writ_hub_now_us(f->hub) + f->cfg.limits.backend_ms * 1000);
 	f->cfg.open(f->cfg.arg, c, c->peer);
 }
 

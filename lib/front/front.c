@@ -136,8 +136,11 @@ size_t writ_front_reverify(struct writ_front *f, const struct writ_bundles *bund
 	WRIT_LIST_EACH (it, &f->conns) {
 		struct writ_conn *c = writ_container(it, struct writ_conn, node);
 		struct writ_err err = { .rc = WRIT_OK };
-		if (c->state == WRIT_CONN_DEAD || !c->relay.tls || !c->peer->cert ||
-			writ_tls_reverify(c->relay.tls, bundles, now, &err) == WRIT_OK)
+		if (c->state == WRIT_CONN_DEAD || !c->relay.tls || !c->peer->cert)
+			continue;
+		int64_t end = writ_cert_not_after(c->peer->cert);
+		if (writ_tls_reverify(c->relay.tls, bundles, now < end ? now : end - 1, &err) ==
+			WRIT_OK)
 			continue;
 		writ_conn_end(c, WRIT_RELAY_CUT, WRIT_EDENIED, err.msg);
 		n++;

@@ -68,8 +68,9 @@ void writ_front_refuse(struct writ_conn *c, const char *why);
  * millisecond. */
 size_t writ_front_cut(struct writ_front *f, bool (*match)(void *arg, const struct writ_peer *p),
 	void *arg, const char *why);
-/* Re-verifies the certificate of each connection against these bundles and cuts those that no
- * longer hold. */
+/* Re-verifies the certificate of each connection against these bundles and cuts those whose
+ * authority no longer stands in them. Lifetimes were judged in the handshake: a connection may
+ * outlive its certificate. */
 size_t writ_front_reverify(struct writ_front *f, const struct writ_bundles *bundles);
 
 /* For Unix peers: sends an HTTP/2 PING with 8 random bytes and reports whether the ACK came, by a
