@@ -58,7 +58,8 @@ static void remember_peer(X509_STORE_CTX *x, struct writ_tls_seen *seen)
 
 const char *writ_tls_ssl_peer_id(const struct ssl_st *ssl)
 {
-	return peer_slot < 0 ? NULL : SSL_get_ex_data(ssl, peer_slot);
+	/* The chain is judged before the peer has proved that it holds the key. */
+	return peer_slot < 0 || !SSL_is_init_finished(ssl) ? NULL : SSL_get_ex_data(ssl, peer_slot);
 }
 
 static int on_verify(X509_STORE_CTX *x, void *arg)
@@ -93,7 +94,7 @@ static int on_cert(SSL *ssl, void *arg)
 			SSL_clear_chain_certs(ssl) == 1;
 		for (size_t i = 1; ok && i < s->n_chain; i++)
 			ok = SSL_add1_chain_cert(ssl, writ_cert_x509(s->chain[i])) == 1;
-	} else if (!a->cfg.server) {
+	} else if (c && !a->cfg.server) {
 		ok = 1; /* a client without a certificate: the server decides */
 	}
 	writ_tls_ctx_unref(c);
