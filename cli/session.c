@@ -116,6 +116,9 @@ writ_rc writ_workload_socket(
 		text = WRIT_AGENT_SOCKET_DEFAULT;
 		*from = "default";
 	}
-	writ_rc rc = writ_endpoint_parse(text, path, err);
+	/* The variable is the standard's and takes the standard's form. */
+	writ_rc rc = strcmp(*from, "SPIFFE_ENDPOINT_SOCKET") == 0
+		? writ_endpoint_parse(text, path, err)
+		: writ_endpoint_or_path(text, path, err);
 	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "%s", *from);
 }

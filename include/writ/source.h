@@ -7,8 +7,9 @@
  * beside it. Every function here may be called from any thread.
  *
  * fork: a source does not work in a child process. There every function returns WRIT_ERROR_FORKED
- * at once; a child that wants an identity opens a source of its own after exec. Private keys are in
- * memory that the kernel wipes in children.
+ * at once, writ_x509_source_free does nothing, and handshakes of its SSL_CTXs fail; a child that
+ * wants an identity opens a source of its own after exec. Copies that writ_x509_source_svid gave
+ * are zeroes in the child; the source's own key, in OpenSSL's locked heap, is there until exec.
  */
 #ifndef WRIT_SOURCE_H
 #define WRIT_SOURCE_H
@@ -32,6 +33,7 @@ enum writ_error_code {
 	WRIT_ERROR_VERIFY = 6,    /* what the agent sent does not hold */
 	WRIT_ERROR_FORKED = 7,
 	WRIT_ERROR_INTERNAL = 8,
+	WRIT_ERROR_NOT_FOUND = 9, /* the agent gives no such identity, or no such bundle */
 };
 
 struct writ_error {
@@ -43,13 +45,14 @@ struct writ_x509_source;
 
 struct writ_x509_source_options {
 	size_t size;          /* sizeof(struct writ_x509_source_options) */
-	const char *endpoint; /* "unix:///path"; NULL: SPIFFE_ENDPOINT_SOCKET */
+	const char *endpoint; /* "unix:///path" or "/path"; NULL: SPIFFE_ENDPOINT_SOCKET (not in
+				 set-user-ID programs) */
 	const char
 		*spiffe_id;  /* which identity, when the agent gives several; NULL: the only one */
 	const char *hint;    /* or by its hint */
 	unsigned timeout_ms; /* for the first identity; 0: 30,000 */
-	/* Called on the source's thread after every change, the first included. Must not block and
-	 * must not free the source. */
+	/* Called on the source's thread after every change, the first and the loss of the identity
+	 * included. Must not block and must not free the source. */
 	void (*changed)(void *arg, struct writ_x509_source *source);
 	void *arg;
 };

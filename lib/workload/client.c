@@ -11,6 +11,9 @@
 
 #define RETRY_FIRST_MS 200
 #define RETRY_MAX_MS   5000
+/* A stream that delivered and lived this long is renewed at once; an agent that ends each of them
+ * right away is not chased in a busy loop. */
+#define AT_ONCE_MS 1000
 
 struct writ_wl {
 	struct writ_wl_config cfg;
@@ -19,6 +22,7 @@ struct writ_wl {
 	struct writ_rpc *stream;
 	struct writ_timer *retry;
 	struct writ_backoff backoff;
+	int64_t began_ms;  /* monotonic: of this stream */
 	bool delivered;    /* this stream has given a good answer */
 	bool had_identity; /* some stream ever did */
 	bool stopping;
@@ -89,7 +93,7 @@ static void ended(void *arg, struct writ_rpc *r, const struct writ_rpc_status *s
 	struct writ_err err = { 0 };
 	(void)r;
 	w->stream = NULL;
-	bool delivered = w->delivered;
+	bool at_once = w->delivered && writ_mono_ms() - w->began_ms >= AT_ONCE_MS;
 	if (w->stopping) {
 		drop_channel(w);
 		return;
@@ -104,7 +108,7 @@ static void ended(void *arg, struct writ_rpc *r, const struct writ_rpc_status *s
 	if (denied)
 		w->had_identity = false;
 	if (!final)
-		retry_later(w, delivered);
+		retry_later(w, at_once);
 	if (w->cfg.failed)
 		w->cfg.failed(w->cfg.arg, &err, denied, final);
 }
@@ -119,6 +123,7 @@ static void connect_now(void *arg)
 		return;
 	}
 	w->delivered = false;
+	w->began_ms = writ_mono_ms();
 	writ_rc rc = writ_channel_unix(w->cfg.loop, w->path, &w->channel, &err);
 	if (rc != WRIT_OK) {
 		retry_later(w, false);

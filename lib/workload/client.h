@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* client: a FetchX509SVID stream that is always there. Reconnects with back-off (at once after a
- * stream that had delivered), checks every answer before it counts, keeps the last good one. Loop
- * thread. The SDK, the gate and the CLI stand on it. */
+ * stream that had delivered and lived for a second), checks every answer before it counts, keeps
+ * the last good one. Loop thread. The SDK, the gate and the CLI stand on it. */
 #ifndef WRIT_WORKLOAD_CLIENT_H
 #define WRIT_WORKLOAD_CLIENT_H
 
@@ -18,18 +18,23 @@ struct writ_wl_update {
 struct writ_wl_update *writ_wl_update_ref(struct writ_wl_update *u);
 void writ_wl_update_unref(struct writ_wl_update *u);
 
-/* The SVID that is meant: by ID, by hint, or the only one there is. Several and neither named:
- * WRIT_EPRECOND, the text lists them. */
+/* The SVID that is meant: by ID, by hint (of equal ones the first, WC-11), or the only one there
+ * is. Several IDs and neither named: WRIT_EPRECOND, none: WRIT_ENOENT; the text lists what there
+ * is. */
 WRIT_MUST writ_rc writ_wl_pick(const struct writ_wl_update *u, const char *spiffe_id,
 	const char *hint, struct writ_svid **ret, struct writ_err *err); /* borrowed from u */
+/* The same for who has an identity in use (its ID, NULL: none yet): a further one that the agent
+ * gives later does not take it away. */
+WRIT_MUST writ_rc writ_wl_follow(const struct writ_wl_update *u, const char *spiffe_id,
+	const char *hint, const char *in_use, struct writ_svid **ret, struct writ_err *err);
 
 struct writ_wl_config {
 	struct writ_loop *loop;
 	const char *socket_path;
 	void (*update)(void *arg, struct writ_wl_update *u); /* borrowed */
 	/* A try failed or a stream ended; another follows by itself unless final (InvalidArgument,
-	 * Unimplemented). denied: PermissionDenied on what was a good stream: the identity is gone,
-	 * stop using it. May be NULL. */
+	 * Unimplemented). denied: PermissionDenied after an identity was given, on that stream or a
+	 * later one: it is gone, stop using it. May be NULL. */
 	void (*failed)(void *arg, const struct writ_err *err, bool denied, bool final);
 	void *arg;
 };

@@ -5,9 +5,11 @@
 
 #include "base/str.h"
 
-/* "unix:///abs", "unix:/abs" or a bare "/abs" to the path, owned. TCP addresses are refused:
+/* "unix:///abs" or "unix:/abs" to the path, owned, percent-decoded. TCP addresses are refused:
  * identity there would rest on an address. The message says what was meant where that can be
  * guessed. */
 WRIT_MUST writ_rc writ_endpoint_parse(const char *text, char **path, struct writ_err *err);
+/* The same for what is no SPIFFE_ENDPOINT_SOCKET, flags and configuration: also a bare "/abs". */
+WRIT_MUST writ_rc writ_endpoint_or_path(const char *text, char **path, struct writ_err *err);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "writ/tls.h"
 
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <string.h>
@@ -75,30 +76,42 @@ static writ_rc make_config(struct binding *b, struct writ_svid *svid, struct wri
 	return writ_tls_ctx_new(&cfg, ret, err);
 }
 
-/* The context in force, with a reference for the caller's handshake. */
+/* The context made from u, from the last call's where it is the same. */
+static struct writ_tls_ctx *context_of(
+	struct binding *b, struct writ_wl_update *u, struct writ_svid *svid, struct writ_err *err)
+{
+	struct writ_tls_ctx *ctx = NULL, *fresh;
+	pthread_mutex_lock(&b->lock);
+	if (u != b->made_from && make_config(b, svid, u->bundles, &fresh, err) == WRIT_OK) {
+		writ_tls_ctx_unref(b->ctx);
+		writ_wl_update_unref(b->made_from);
+		b->ctx = fresh;
+		b->made_from = writ_wl_update_ref(u);
+	}
+	if (u == b->made_from)
+		ctx = writ_tls_ctx_ref(b->ctx);
+	pthread_mutex_unlock(&b->lock);
+	return ctx;
+}
+
+/* The context in force, with a reference for the caller's handshake. Why there is none stands in
+ * OpenSSL's error queue, where the program that drives the handshake looks. */
 static struct writ_tls_ctx *provide(void *arg)
 {
 	struct binding *b = arg;
 	struct writ_wl_update *u;
 	struct writ_svid *svid;
 	struct writ_tls_ctx *ctx = NULL;
-	if (writ_source_forked(b->source, NULL) ||
-		writ_source_current(b->source, &u, &svid, NULL) != WRIT_OK)
-		return NULL;
-	pthread_mutex_lock(&b->lock);
-	if (u != b->made_from) {
-		struct writ_tls_ctx *fresh;
-		if (make_config(b, svid, u->bundles, &fresh, NULL) == WRIT_OK) {
-			writ_tls_ctx_unref(b->ctx);
-			writ_wl_update_unref(b->made_from);
-			b->ctx = fresh;
-			b->made_from = writ_wl_update_ref(u);
-		}
+	struct writ_err err = { 0 };
+	struct writ_error forked;
+	if (writ_source_forked(b->source, &forked)) {
+		writ_fail(&err, WRIT_EPRECOND, "%s", forked.message);
+	} else if (writ_source_current(b->source, &u, &svid, &err) == WRIT_OK) {
+		ctx = context_of(b, u, svid, &err);
+		writ_wl_update_unref(u);
 	}
-	if (u == b->made_from)
-		ctx = writ_tls_ctx_ref(b->ctx);
-	pthread_mutex_unlock(&b->lock);
-	writ_wl_update_unref(u);
+	if (!ctx)
+		ERR_raise_data(ERR_LIB_SSL, SSL_R_NO_CERTIFICATE_ASSIGNED, "%s", err.msg);
 	return ctx;
 }
 
@@ -133,9 +146,11 @@ writ_rc writ_source_apply(struct writ_x509_source *s, const struct writ_authoriz
 	writ_rc rc = make_binding(s, a, server, &b, err);
 	if (rc != WRIT_OK)
 		return rc;
-	if (SSL_CTX_set_ex_data(ctx, binding_index, b) != 1) {
+	if (binding_index < 0 || SSL_CTX_get_ex_data(ctx, binding_index) ||
+		SSL_CTX_set_ex_data(ctx, binding_index, b) != 1) {
 		free_binding(NULL, b, NULL, 0, 0, NULL);
-		return writ_fail(err, WRIT_EINTERNAL, "OpenSSL keeps no data for a context");
+		return writ_fail(err, WRIT_EINTERNAL,
+			"OpenSSL keeps no data for the context, or it has a source already");
 	}
 	const struct writ_tls_config cfg = {
 		.server = server,

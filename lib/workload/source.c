@@ -17,29 +17,45 @@
 #define DEFAULT_TIMEOUT_MS 30000
 
 struct writ_x509_source {
-	pid_t pid; /* of the process that made it */
+	/* Of the process that made it: a child may have the same pid, in a namespace of its own. */
+	pid_t pid;
+	unsigned forks;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t arrived;
 	/* Under lock. */
-	struct writ_wl_update *update;
+	struct writ_wl_update *update; /* NULL: no identity now */
+	struct writ_svid *svid;        /* borrowed from update */
 	struct writ_err last;
 	bool final;
 	/* The thread's own. */
 	struct writ_loop *loop;
 	struct writ_wl *wl;
-	struct writ_task stop;
+	struct writ_task start, stop;
 	char *path, *spiffe_id, *hint;
 	void (*changed)(void *arg, struct writ_x509_source *source);
 	void *arg;
 };
+
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static unsigned forks; /* between this process and the one that loaded the library */
+
+static void count_fork(void)
+{
+	forks++;
+}
+
+static void watch_forks(void)
+{
+	(void)pthread_atfork(NULL, NULL, count_fork);
+}
 
 static enum writ_error_code public_code(writ_rc rc)
 {
 	switch (rc) {
 	case WRIT_OK: return WRIT_ERROR_NONE;
 	case WRIT_EINVAL: return WRIT_ERROR_INVALID;
-	case WRIT_ENOENT:
+	case WRIT_ENOENT: return WRIT_ERROR_NOT_FOUND;
 	case WRIT_EUNAVAIL:
 	case WRIT_EBUSY:
 	case WRIT_ELIMIT: return WRIT_ERROR_UNAVAILABLE;
@@ -66,7 +82,7 @@ int writ_source_error(struct writ_error *error, const struct writ_err *err)
 
 int writ_source_forked(const struct writ_x509_source *s, struct writ_error *error)
 {
-	if (s->pid == getpid())
+	if (s->pid == getpid() && s->forks == forks)
 		return 0;
 	if (error) {
 		error->code = WRIT_ERROR_FORKED;
@@ -76,25 +92,35 @@ int writ_source_forked(const struct writ_x509_source *s, struct writ_error *erro
 	return WRIT_ERROR_FORKED;
 }
 
-/* A new answer counts only if it has the identity that was asked for. */
+/* Under lock. */
+static void use(struct writ_x509_source *s, struct writ_wl_update *u, struct writ_svid *svid)
+{
+	writ_wl_update_unref(s->update);
+	s->update = u;
+	s->svid = svid;
+}
+
+/* Each answer is the whole state: an identity that is not in it any more is gone. */
 static void on_update(void *arg, struct writ_wl_update *u)
 {
 	struct writ_x509_source *s = arg;
-	struct writ_svid *svid;
+	struct writ_svid *svid = NULL;
 	struct writ_err err = { 0 };
-	writ_rc rc = writ_wl_pick(u, s->spiffe_id, s->hint, &svid, &err);
 	pthread_mutex_lock(&s->lock);
+	bool had = s->update != NULL;
+	writ_rc rc = writ_wl_follow(
+		u, s->spiffe_id, s->hint, had ? s->svid->spiffe_id : NULL, &svid, &err);
 	if (rc == WRIT_OK) {
-		writ_wl_update_unref(s->update);
-		s->update = writ_wl_update_ref(u);
+		use(s, writ_wl_update_ref(u), svid);
 	} else {
+		use(s, NULL, NULL);
 		s->last = err;
-		/* Ambiguity does not go away by waiting. */
-		s->final = rc == WRIT_EPRECOND;
 	}
+	/* Ambiguity does not go away by waiting. */
+	s->final = rc == WRIT_EPRECOND;
 	pthread_cond_broadcast(&s->arrived);
 	pthread_mutex_unlock(&s->lock);
-	if (rc == WRIT_OK && s->changed)
+	if ((rc == WRIT_OK || had) && s->changed)
 		s->changed(s->arg, s);
 }
 
@@ -104,13 +130,12 @@ static void on_failed(void *arg, const struct writ_err *err, bool denied, bool f
 	pthread_mutex_lock(&s->lock);
 	s->last = *err;
 	s->final = final;
-	if (denied) { /* D18: an identity that was taken away is not used to its end */
-		writ_wl_update_unref(s->update);
-		s->update = NULL;
-	}
+	bool lost = denied && s->update;
+	if (lost) /* what was taken away is not used to its end */
+		use(s, NULL, NULL);
 	pthread_cond_broadcast(&s->arrived);
 	pthread_mutex_unlock(&s->lock);
-	if (denied && s->changed)
+	if (lost && s->changed)
 		s->changed(s->arg, s);
 }
 
@@ -126,10 +151,10 @@ static void run_stop(struct writ_task *t)
 	writ_wl_stop(s->wl, on_stopped, s);
 }
 
-static void *thread_main(void *arg)
+/* On the thread: the loop and all that is made for it belong to who runs it. */
+static void run_start(struct writ_task *t)
 {
-	struct writ_x509_source *s = arg;
-	prctl(PR_SET_NAME, "writ-source");
+	struct writ_x509_source *s = writ_container(t, struct writ_x509_source, start);
 	const struct writ_wl_config cfg = {
 		.loop = s->loop,
 		.socket_path = s->path,
@@ -138,6 +163,12 @@ static void *thread_main(void *arg)
 		.arg = s,
 	};
 	s->wl = writ_wl_start(&cfg);
+}
+
+static void *thread_main(void *arg)
+{
+	struct writ_x509_source *s = arg;
+	(void)prctl(PR_SET_NAME, "writ-source");
 	writ_loop_run(s->loop);
 	return NULL;
 }
@@ -201,7 +232,9 @@ static struct writ_x509_source *make(const struct writ_x509_source_options *o)
 {
 	struct writ_x509_source *s = writ_alloc(sizeof(*s));
 	pthread_condattr_t attr;
+	(void)pthread_once(&fork_once, watch_forks);
 	s->pid = getpid();
+	s->forks = forks;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -211,6 +244,7 @@ static struct writ_x509_source *make(const struct writ_x509_source_options *o)
 	s->hint = writ_strdup(o->hint);
 	s->changed = o->changed;
 	s->arg = o->arg;
+	s->start.run = run_start;
 	s->stop.run = run_stop;
 	return s;
 }
@@ -223,7 +257,10 @@ static writ_rc open_source(struct writ_x509_source *s, const char *endpoint, str
 		return writ_fail(err, WRIT_EINVAL,
 			"no address of the agent: set "
 			"SPIFFE_ENDPOINT_SOCKET=unix:///run/writ/agent/public/api.sock");
-	writ_rc rc = writ_endpoint_parse(text, &s->path, err);
+	struct writ_id id;
+	writ_rc rc = (endpoint ? writ_endpoint_or_path : writ_endpoint_parse)(text, &s->path, err);
+	if (rc == WRIT_OK && s->spiffe_id)
+		rc = writ_id_parse_leaf(writ_cstr(s->spiffe_id), &id, err);
 	if (rc == WRIT_OK)
 		rc = writ_crypto_init(err);
 	if (rc == WRIT_OK)
@@ -231,7 +268,10 @@ static writ_rc open_source(struct writ_x509_source *s, const char *endpoint, str
 	if (rc != WRIT_OK)
 		return rc;
 	writ_rpc_init();
-	return start_thread(s, err);
+	rc = start_thread(s, err);
+	if (rc == WRIT_OK)
+		writ_loop_post(s->loop, &s->start);
+	return rc;
 }
 
 int writ_x509_source_new(const struct writ_x509_source_options *options,
@@ -263,7 +303,7 @@ int writ_x509_source_new(const struct writ_x509_source_options *options,
 
 void writ_x509_source_free(struct writ_x509_source *s)
 {
-	if (!s || s->pid != getpid())
+	if (!s || writ_source_forked(s, NULL))
 		return;
 	writ_loop_post(s->loop, &s->stop);
 	pthread_join(s->thread, NULL);
@@ -275,20 +315,18 @@ writ_rc writ_source_current(struct writ_x509_source *s, struct writ_wl_update **
 {
 	writ_rc rc = WRIT_OK;
 	pthread_mutex_lock(&s->lock);
-	if (s->update)
-		*update = writ_wl_update_ref(s->update);
-	else
-		rc = writ_fail(err, WRIT_EDENIED, "this process has no identity any more: %s",
-			s->last.msg);
-	pthread_mutex_unlock(&s->lock);
-	if (rc != WRIT_OK)
-		return rc;
-	rc = writ_wl_pick(*update, s->spiffe_id, s->hint, svid, err);
-	if (rc == WRIT_OK && writ_svid_not_after(*svid) < writ_wall_s())
+	if (!s->update)
+		rc = writ_fail(err, s->last.rc == WRIT_ENOENT ? WRIT_ENOENT : WRIT_EDENIED,
+			"this process has no identity any more: %.400s", s->last.msg);
+	else if (writ_svid_not_after(s->svid) < writ_wall_s())
 		rc = writ_fail(err, WRIT_EEXPIRED,
-			"the SVID ran out and the agent has sent no other: %s", s->last.msg);
-	if (rc != WRIT_OK)
-		writ_wl_update_unref(*update);
+			"the SVID ran out and the agent has sent no other: %.400s",
+			s->last.rc == WRIT_OK ? "no error was seen" : s->last.msg);
+	if (rc == WRIT_OK) {
+		*update = writ_wl_update_ref(s->update);
+		*svid = s->svid;
+	}
+	pthread_mutex_unlock(&s->lock);
 	return rc;
 }
 

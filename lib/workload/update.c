@@ -132,6 +132,7 @@ writ_rc writ_wl_decode(
 	return rc;
 }
 
+/* As many as an error has room for. */
 static void list_ids(const struct writ_wl_update *u, struct writ_buf *out)
 {
 	for (size_t i = 0; i < u->n; i++)
@@ -142,7 +143,7 @@ writ_rc writ_wl_pick(const struct writ_wl_update *u, const char *spiffe_id, cons
 	struct writ_svid **ret, struct writ_err *err)
 {
 	struct writ_svid *found = NULL;
-	size_t n = 0;
+	bool several = false;
 	for (size_t i = 0; i < u->n; i++) {
 		struct writ_svid *s = u->svids[i];
 		if ((spiffe_id && strcmp(s->spiffe_id, spiffe_id) != 0) ||
@@ -150,19 +151,28 @@ writ_rc writ_wl_pick(const struct writ_wl_update *u, const char *spiffe_id, cons
 			continue;
 		if (!found)
 			found = s;
-		n++;
+		several |= strcmp(s->spiffe_id, found->spiffe_id) != 0;
+	}
+	if (found && (!several || hint)) {
+		*ret = found;
+		return WRIT_OK;
 	}
 	WRIT_AUTO(writ_buf_done) struct writ_buf ids = WRIT_BUF(400);
 	list_ids(u, &ids);
-	if (!found)
-		return writ_fail(err, WRIT_ENOENT, "this process has no identity %s%s; it has %s",
-			spiffe_id ? spiffe_id : "with hint ", spiffe_id ? "" : hint,
-			writ_buf_cstr(&ids));
-	/* By ID the first of several is as good as the others: they differ in lifetime only. */
-	if (n > 1 && !spiffe_id)
+	if (found)
 		return writ_fail(err, WRIT_EPRECOND,
-			"this process has %zu identities, say which one: %s", n,
+			"this process has several identities, say which one: %s",
 			writ_buf_cstr(&ids));
-	*ret = found;
-	return WRIT_OK;
+	return writ_fail(err, WRIT_ENOENT, "this process has no identity %s%s%s%s; it has %s",
+		spiffe_id ? spiffe_id : "", spiffe_id && hint ? " " : "", hint ? "with hint " : "",
+		hint ? hint : "", writ_buf_cstr(&ids));
+}
+
+writ_rc writ_wl_follow(const struct writ_wl_update *u, const char *spiffe_id, const char *hint,
+	const char *in_use, struct writ_svid **ret, struct writ_err *err)
+{
+	writ_rc rc = writ_wl_pick(u, spiffe_id, hint, ret, err);
+	if (rc == WRIT_EPRECOND && in_use && writ_wl_pick(u, in_use, NULL, ret, NULL) == WRIT_OK)
+		return WRIT_OK;
+	return rc;
 }
