@@ -207,7 +207,7 @@ writ_rc writ_signer_prepare(struct writ_signer *s, const writ_signer_request *q,
 {
 	(void)r;
 	int64_t now = writ_wall_s();
-	struct writ_slot *place;
+	struct writ_slot *place = NULL;
 	writ_rc rc = check_prepare(s, q->prepare_ca, now, err);
 	if (rc)
 		return rc;
