@@ -54,7 +54,8 @@ static enum writ_error_code public_code(writ_rc rc)
 {
 	switch (rc) {
 	case WRIT_OK: return WRIT_ERROR_NONE;
-	case WRIT_EINVAL: return WRIT_ERROR_INVALID;
+	case WRIT_EINVAL:
+	case WRIT_EUNSUP: return WRIT_ERROR_INVALID;
 	case WRIT_ENOENT: return WRIT_ERROR_NOT_FOUND;
 	case WRIT_EUNAVAIL:
 	case WRIT_EBUSY:
