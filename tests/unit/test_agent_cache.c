@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "check.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/rand.h"
+#include "cache/cache.h"
+
+#include <stdio.h>
+
+struct fixture {
+	struct writ_loop *loop;
+	struct writ_cache *cache;
+	int changes, hungry;
+};
+
+static void on_changed(void *arg)
+{
+	((struct fixture *)arg)->changes++;
+}
+
+static void on_hungry(void *arg)
+{
+	((struct fixture *)arg)->hungry++;
+}
+
+static void start(struct fixture *f, size_t prefetch)
+{
+	struct writ_err err = { 0 };
+	*f = (struct fixture){ .changes = 0 };
+	assert_ok(writ_loop_new(&f->loop, &err), err);
+	const struct writ_cache_config cfg = { .loop = f->loop,
+		.td = WRIT_STR("td"),
+		.key_slot = 256,
+		.prefetch_max = prefetch,
+		.changed = on_changed,
+		.hungry = on_hungry,
+		.arg = f };
+	f->cache = writ_cache_new(&cfg);
+}
+
+static void turn(struct fixture *f)
+{
+	bool never = false;
+	(void)writ_loop_run_until(f->loop, &never, writ_mono_ms() + 2);
+}
+
+static void stop(struct fixture *f)
+{
+	writ_cache_free(f->cache);
+	writ_loop_free(f->loop);
+	writ_clock_set_wall_ms(-1);
+}
+
+/* id "7", selectors "a:1 b:2". */
+static writ_rc put(struct fixture *f, const char *id, const char *hint, int64_t created,
+	int64_t revision, const char *selectors)
+{
+	struct writ_selectors s;
+	struct writ_str rest = writ_cstr(selectors), one;
+	char spiffe_id[64];
+	writ_selectors_init(&s);
+	while (rest.n) {
+		(void)writ_str_cut(&rest, ' ', &one);
+		assert_int_equal(writ_selectors_add_text(&s, one, NULL), WRIT_OK);
+	}
+	snprintf(spiffe_id, sizeof(spiffe_id), "spiffe://td/%s", id);
+	const struct writ_entry_spec spec = { .id = writ_cstr(id),
+		.spiffe_id = writ_cstr(spiffe_id),
+		.hint = writ_cstr(hint),
+		.created_at = created,
+		.revision = revision,
+		.selectors = &s };
+	writ_rc rc = writ_cache_put(f->cache, &spec, NULL);
+	writ_selectors_done(&s);
+	return rc;
+}
+
+static void caller(struct writ_selectors *s, const char *text)
+{
+	struct writ_str rest = writ_cstr(text), one;
+	writ_selectors_init(s);
+	while (rest.n) {
+		(void)writ_str_cut(&rest, ' ', &one);
+		assert_int_equal(writ_selectors_add_text(s, one, NULL), WRIT_OK);
+	}
+	writ_selectors_seal(s);
+}
+
+/* The ids of what a caller gets: "1,2". */
+static const char *matched(struct fixture *f, const char *selectors)
+{
+	static char out[256];
+	struct writ_selectors s;
+	struct writ_entry *found[8];
+	caller(&s, selectors);
+	size_t n = writ_cache_match(f->cache, &s, found, 8);
+	out[0] = 0;
+	for (size_t i = 0; i < n; i++)
+		snprintf(out + strlen(out), sizeof(out) - strlen(out), "%s%s", i ? "," : "",
+			found[i]->id);
+	writ_selectors_done(&s);
+	return out;
+}
+
+/* Gives every waiting entry an SVID that lasts so long. Returns how many there were. */
+static size_t feed(struct fixture *f, int64_t lasts_s)
+{
+	struct writ_entry *e[256];
+	size_t n = writ_cache_next(f->cache, e, 256);
+	const struct writ_fetched got = { .key = (const uint8_t *)"key",
+		.key_len = 3,
+		.chain = (const uint8_t *)"chain",
+		.chain_len = 5,
+		.not_before = writ_wall_s(),
+		.not_after = writ_wall_s() + lasts_s };
+	for (size_t i = 0; i < n; i++)
+		writ_cache_fetched(f->cache, e[i], &got);
+	return n;
+}
+
+static void test_matches_are_old_first_and_one_for_each_hint(void **state)
+{
+	(void)state;
+	struct fixture f;
+	start(&f, 0);
+	writ_cache_begin(f.cache, true);
+	assert_int_equal(put(&f, "c", "", 30, 0, "u:1"), WRIT_OK);
+	assert_int_equal(put(&f, "b", "x", 20, 0, "u:1 g:1"), WRIT_OK);
+	assert_int_equal(put(&f, "a", "x", 25, 0, "u:1"), WRIT_OK);
+	assert_int_equal(put(&f, "d", "", 10, 0, "u:1 p:9"), WRIT_OK);
+	assert_int_equal(put(&f, "e", "", 30, 0, "u:1"), WRIT_OK);
+	assert_int_equal(put(&f, "none", "", 1, 0, ""), WRIT_EINVAL);
+	writ_cache_commit(f.cache);
+	assert_string_equal(matched(&f, "u:1"), "a,c,e");
+	assert_string_equal(matched(&f, "g:1 u:1"), "b,c,e");
+	assert_string_equal(matched(&f, "g:1"), "");
+	assert_string_equal(matched(&f, ""), "");
+	stop(&f);
+}
+
+static void test_a_full_listing_drops_what_it_lacks(void **state)
+{
+	(void)state;
+	struct fixture f;
+	start(&f, 0);
+	writ_cache_begin(f.cache, true);
+	assert_int_equal(put(&f, "a", "", 1, 0, "u:1"), WRIT_OK);
+	assert_int_equal(put(&f, "b", "", 2, 0, "u:1"), WRIT_OK);
+	writ_cache_commit(f.cache);
+	writ_cache_begin(f.cache, true);
+	assert_int_equal(put(&f, "b", "", 2, 0, "u:1"), WRIT_OK);
+	writ_cache_abort(f.cache);
+	assert_string_equal(matched(&f, "u:1"), "a,b");
+	writ_cache_begin(f.cache, true);
+	assert_int_equal(put(&f, "b", "", 2, 0, "u:1"), WRIT_OK);
+	writ_cache_commit(f.cache);
+	assert_string_equal(matched(&f, "u:1"), "b");
+	writ_cache_begin(f.cache, false);
+	writ_cache_remove(f.cache, WRIT_STR("zzz"));
+	writ_cache_remove(f.cache, WRIT_STR("b"));
+	writ_cache_commit(f.cache);
+	assert_string_equal(matched(&f, "u:1"), "");
+	stop(&f);
+}
+
+/* The index gives what comparing with each entry gives. */
+static void test_the_index_agrees_with_comparing_all(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct writ_selectors entries[300];
+	bool there[300] = { false };
+	start(&f, 0);
+	writ_cache_begin(f.cache, false);
+	for (int round = 0; round < 3000; round++) {
+		size_t i = writ_rand_below(300);
+		char id[16], text[128] = "";
+		snprintf(id, sizeof(id), "%zu", i);
+		if (there[i]) {
+			writ_selectors_done(&entries[i]);
+			writ_cache_remove(f.cache, writ_cstr(id));
+			there[i] = false;
+			continue;
+		}
+		for (size_t k = 0, n = 1 + writ_rand_below(4); k < n; k++)
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%st:%d",
+				k ? " " : "", (int)writ_rand_below(12));
+		assert_int_equal(put(&f, id, "", round, round, text), WRIT_OK);
+		caller(&entries[i], text);
+		there[i] = true;
+		if (round % 10)
+			continue;
+		struct writ_selectors who;
+		struct writ_entry *found[256];
+		text[0] = 0;
+		for (size_t k = 0, n = writ_rand_below(9); k < n; k++)
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%st:%d",
+				k ? " " : "", (int)writ_rand_below(12));
+		caller(&who, text);
+		size_t n = writ_cache_match(f.cache, &who, found, 256), want = 0;
+		for (size_t k = 0; k < 300; k++)
+			want += there[k] && writ_selectors_match(&entries[k], &who);
+		assert_int_equal(n, want);
+		writ_selectors_done(&who);
+	}
+	for (size_t i = 0; i < 300; i++)
+		if (there[i])
+			writ_selectors_done(&entries[i]);
+	writ_cache_commit(f.cache);
+	stop(&f);
+}
+
+static void test_svids_are_renewed_and_never_served_expired(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct writ_entry *found[2];
+	struct writ_selectors who;
+	int64_t now = INT64_C(1800000000000);
+	writ_clock_set_wall_ms(now);
+	start(&f, 0);
+	caller(&who, "u:1");
+	writ_cache_begin(f.cache, true);
+	assert_int_equal(put(&f, "a", "", 1, 0, "u:1"), WRIT_OK);
+	writ_cache_commit(f.cache);
+	assert_true(f.hungry > 0);
+	assert_int_equal(feed(&f, 100), 1);
+	assert_int_equal(feed(&f, 100), 0);
+	assert_int_equal(writ_cache_match(f.cache, &who, found, 2), 1);
+	assert_true(writ_entry_is_ready(found[0], writ_wall_s()));
+	uint64_t version = found[0]->version;
+	assert_true(found[0]->renew_at_ms >= now + 30000 && found[0]->renew_at_ms <= now + 40000);
+	/* A short one: its timer runs while this test waits. */
+	writ_clock_set_wall_ms(now + 29000);
+	struct writ_entry *e[2];
+	assert_int_equal(writ_cache_next(f.cache, e, 2), 0);
+	/* Over: not ready, whatever the timer does. */
+	writ_clock_set_wall_ms(now + 100000);
+	assert_false(writ_entry_is_ready(found[0], writ_wall_s()));
+	assert_int_equal(found[0]->version, version);
+	writ_selectors_done(&who);
+	stop(&f);
+}
+
+static void test_beyond_the_limit_only_on_demand(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct writ_selectors who;
+	struct writ_entry *found[4];
+	start(&f, 2);
+	caller(&who, "u:3");
+	writ_cache_begin(f.cache, true);
+	assert_int_equal(put(&f, "1", "", 1, 0, "u:1"), WRIT_OK);
+	assert_int_equal(put(&f, "2", "", 2, 0, "u:2"), WRIT_OK);
+	assert_int_equal(put(&f, "3", "", 3, 0, "u:3"), WRIT_OK);
+	writ_cache_commit(f.cache);
+	assert_int_equal(feed(&f, 100), 2);
+	assert_int_equal(writ_cache_svids(f.cache), 2);
+	assert_int_equal(writ_cache_match(f.cache, &who, found, 4), 1);
+	struct writ_entry *e = found[0];
+	assert_false(writ_entry_is_ready(e, writ_wall_s()));
+	writ_cache_watch(f.cache, e);
+	assert_int_equal(feed(&f, 100), 1);
+	assert_true(writ_entry_is_ready(e, writ_wall_s()));
+	/* An entry that goes while it is watched stays readable, without its key. */
+	writ_cache_remove(f.cache, WRIT_STR("3"));
+	assert_true(e->gone);
+	assert_null(e->key);
+	assert_string_equal(e->spiffe_id, "spiffe://td/3");
+	writ_cache_unwatch(f.cache, e);
+	assert_int_equal(writ_cache_svids(f.cache), 2);
+	writ_selectors_done(&who);
+	stop(&f);
+}
+
+static void test_one_that_goes_while_its_svid_flies_is_dropped(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct writ_entry *e[4];
+	const struct writ_fetched got = { .key = (const uint8_t *)"k",
+		.key_len = 1,
+		.chain = (const uint8_t *)"c",
+		.chain_len = 1,
+		.not_after = writ_wall_s() + 100 };
+	start(&f, 2);
+	writ_cache_begin(f.cache, true);
+	assert_int_equal(put(&f, "1", "", 1, 0, "u:1"), WRIT_OK);
+	assert_int_equal(put(&f, "2", "", 1, 0, "u:1"), WRIT_OK);
+	assert_int_equal(put(&f, "3", "", 1, 0, "u:1"), WRIT_OK);
+	writ_cache_commit(f.cache);
+	assert_int_equal(writ_cache_next(f.cache, e, 4), 2);
+	writ_cache_remove(f.cache, writ_cstr(e[0]->id));
+	writ_cache_fetched(f.cache, e[0], &got);
+	writ_cache_failed(f.cache, e[1], false);
+	assert_int_equal(writ_cache_svids(f.cache), 0);
+	/* The one that failed is asked for again. */
+	assert_int_equal(feed(&f, 100), 1);
+	assert_int_equal(writ_cache_svids(f.cache), 1);
+	stop(&f);
+}
+
+static void test_a_changed_entry_keeps_its_svid_until_the_new_one(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct writ_selectors who;
+	struct writ_entry *found[4];
+	start(&f, 0);
+	caller(&who, "u:1 u:2");
+	writ_cache_begin(f.cache, true);
+	assert_int_equal(put(&f, "1", "", 1, 0, "u:1"), WRIT_OK);
+	writ_cache_commit(f.cache);
+	assert_int_equal(feed(&f, 100), 1);
+	turn(&f);
+	int changes = f.changes;
+	writ_cache_begin(f.cache, false);
+	assert_int_equal(put(&f, "1", "", 1, 1, "u:2"), WRIT_OK);
+	assert_int_equal(put(&f, "1", "", 1, 1, "u:2"), WRIT_OK); /* the same: nothing */
+	writ_cache_commit(f.cache);
+	turn(&f);
+	assert_int_equal(f.changes, changes + 1);
+	assert_int_equal(writ_cache_match(f.cache, &who, found, 4), 1);
+	assert_true(writ_entry_is_ready(found[0], writ_wall_s()));
+	assert_int_equal(writ_cache_svids(f.cache), 1);
+	assert_int_equal(feed(&f, 100), 1);
+	writ_selectors_done(&who);
+	stop(&f);
+}
+
+static void test_slots_are_wiped_and_used_again(void **state)
+{
+	(void)state;
+	struct writ_slab *s = writ_slab_new(256);
+	struct writ_err err = { 0 };
+	uint8_t *slots[600], *again;
+	for (size_t i = 0; i < 600; i++) {
+		assert_ok(writ_slab_take(s, &slots[i], &err), err);
+		for (size_t k = 0; k < 256; k++)
+			assert_int_equal(slots[i][k], 0);
+		memset(slots[i], 0xaa, 256);
+	}
+	assert_int_equal(writ_slab_used(s), 600);
+	writ_slab_put(s, slots[17]);
+	for (size_t k = sizeof(void *); k < 256; k++)
+		assert_int_equal(slots[17][k], 0);
+	assert_ok(writ_slab_take(s, &again, &err), err);
+	assert_ptr_equal(again, slots[17]);
+	for (size_t i = 0; i < 600; i++)
+		writ_slab_put(s, slots[i]);
+	writ_slab_put(s, NULL);
+	writ_slab_free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_matches_are_old_first_and_one_for_each_hint),
+		cmocka_unit_test(test_a_full_listing_drops_what_it_lacks),
+		cmocka_unit_test(test_the_index_agrees_with_comparing_all),
+		cmocka_unit_test(test_svids_are_renewed_and_never_served_expired),
+		cmocka_unit_test(test_beyond_the_limit_only_on_demand),
+		cmocka_unit_test(test_one_that_goes_while_its_svid_flies_is_dropped),
+		cmocka_unit_test(test_a_changed_entry_keeps_its_svid_until_the_new_one),
+		cmocka_unit_test(test_slots_are_wiped_and_used_again),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
