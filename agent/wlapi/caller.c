@@ -37,6 +37,14 @@ static void unref_user(void *user)
 	writ_caller_unref(c);
 }
 
+void writ_caller_closed(struct writ_peer *peer)
+{
+	struct writ_caller *c = writ_steal(peer->user);
+	peer->user_free = NULL;
+	if (c)
+		unref_user(c);
+}
+
 struct writ_caller *writ_caller_ref(struct writ_caller *c)
 {
 	c->refs++;

@@ -28,6 +28,9 @@ struct writ_caller {
 /* The caller of this connection: pins it at the first call. *ret is borrowed from the peer. */
 WRIT_MUST writ_rc writ_caller_of(struct writ_attest_env *env, struct writ_front *front,
 	struct writ_peer *peer, struct writ_caller **ret, struct writ_err *err);
+/* The connection has ended: lets go of the pin now. The front keeps a peer until its number is used
+ * again, which may be never, and a pin is three descriptors. */
+void writ_caller_closed(struct writ_peer *peer);
 struct writ_caller *writ_caller_ref(struct writ_caller *c);
 void writ_caller_unref(struct writ_caller *c);
 

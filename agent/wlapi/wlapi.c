@@ -98,6 +98,13 @@ static writ_rc open_socket(const char *path, int *ret, struct writ_err *err)
 	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "socket_path");
 }
 
+static void on_closed(void *arg, struct writ_peer *peer, const char *why)
+{
+	(void)arg;
+	(void)why;
+	writ_caller_closed(peer);
+}
+
 writ_rc writ_wlapi_start(
 	const struct writ_wlapi_config *cfg, struct writ_wlapi **ret, struct writ_err *err)
 {
@@ -120,6 +127,7 @@ writ_rc writ_wlapi_start(
 		.front = { .name = "workload",
 			.limits = WRIT_FRONT_LIMITS,
 			.refused = on_refused,
+			.closed = on_closed,
 			.arg = w },
 		.methods = methods,
 		.n_methods = WRIT_COUNT(methods),
