@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Workload API through its real socket; the caller is this very process. */
+#include "check.h"
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "crypto/digest.h"
+#include "forge.h"
+#include "rpc/channel.h"
+#include "rpc/rpc.h"
+#include "wlapi/wlapi.h"
+
+#include "grpc/health/v1/health.pb-c.h"
+#include "workloadapi.pb-c.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define WAIT_MS 10000
+
+static char dir[] = "/tmp/test-wlapi-XXXXXX";
+
+struct fixture {
+	struct writ_loop *loop;
+	struct writ_cache *cache;
+	struct writ_wlapi *w;
+	struct writ_attest_env env;
+	struct writ_channel *channel;
+	char *path;
+};
+
+/* One call from the client's side. */
+struct probe {
+	int messages;
+	bool moved; /* a message or the end came since it was last cleared */
+	bool ended;
+	int code;
+	char text[256];
+	X509SVIDResponse *svids; /* the last; owned */
+	size_t n_bundles;
+};
+
+static void on_changed(void *arg)
+{
+	struct fixture *f = arg;
+	if (f->w)
+		writ_wlapi_changed(f->w);
+}
+
+static void on_hungry(void *arg)
+{
+	(void)arg;
+}
+
+static void start(struct fixture *f)
+{
+	struct writ_err err = { 0 };
+	*f = (struct fixture){ .path = writ_fs_join(dir, "pub/api.sock") };
+	assert_ok(writ_loop_new(&f->loop, &err), err);
+	const struct writ_cache_config cache = { .loop = f->loop,
+		.td = WRIT_STR("td"),
+		.key_slot = 256,
+		.changed = on_changed,
+		.hungry = on_hungry,
+		.arg = f };
+	f->cache = writ_cache_new(&cache);
+	f->env = (struct writ_attest_env){ .loop = f->loop,
+		.ctx = { .names = writ_names_new(),
+			.hashes = writ_exe_hashes_new(),
+			.sha256_file = writ_sha256_file },
+		.rules = { .allow_overflow_uid = true },
+		.attestors = writ_attestors };
+	writ_ns_self_read(&f->env.self);
+	const struct writ_wlapi_config cfg = { .loop = f->loop,
+		.cache = f->cache,
+		.env = &f->env,
+		.socket_path = f->path,
+		.per_uid = 64,
+		.per_process = 32 };
+	assert_ok(writ_wlapi_start(&cfg, &f->w, &err), err);
+	assert_ok(writ_channel_unix(f->loop, f->path, &f->channel, &err), err);
+}
+
+static void set_flag(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+static void wait_flag(struct fixture *f, const bool *flag)
+{
+	assert_true(writ_loop_run_until(f->loop, flag, writ_mono_ms() + WAIT_MS));
+}
+
+static void stop_server(struct fixture *f)
+{
+	bool done = false;
+	writ_wlapi_stop(f->w, 2000, set_flag, &done);
+	wait_flag(f, &done);
+	f->w = NULL;
+}
+
+static void stop(struct fixture *f)
+{
+	bool closed = false;
+	if (f->w)
+		stop_server(f);
+	writ_channel_close(f->channel, set_flag, &closed);
+	wait_flag(f, &closed);
+	writ_cache_free(f->cache);
+	writ_names_free(f->env.ctx.names);
+	writ_exe_hashes_free(f->env.ctx.hashes);
+	writ_free(f->path);
+	writ_loop_free(f->loop);
+}
+
+static void on_message(void *arg, struct writ_rpc *r, const ProtobufCMessage *m)
+{
+	struct probe *p = arg;
+	p->messages++;
+	p->moved = true;
+	if (m->descriptor == &x509_svidresponse__descriptor) {
+		writ_pb_free(p->svids ? &p->svids->base : NULL);
+		p->svids = (X509SVIDResponse *)writ_rpc_take(r);
+	}
+	if (m->descriptor == &x509_bundles_response__descriptor)
+		p->n_bundles = ((const X509BundlesResponse *)(const void *)m)->n_bundles;
+}
+
+static void on_ended(void *arg, struct writ_rpc *r, const struct writ_rpc_status *s)
+{
+	struct probe *p = arg;
+	(void)r;
+	p->moved = p->ended = true;
+	p->code = s->code;
+	snprintf(p->text, sizeof(p->text), "%s", s->message ? s->message : "");
+}
+
+static struct writ_rpc *call(struct fixture *f, struct probe *p, const char *path,
+	const ProtobufCMessageDescriptor *out, const char *const *headers, size_t n)
+{
+	X509SVIDRequest empty = X509_SVIDREQUEST__INIT;
+	struct writ_rpc_header rows[4];
+	for (size_t i = 0; i < n; i++)
+		rows[i] = (struct writ_rpc_header){ "workload.spiffe.io", headers[i] };
+	const struct writ_rpc_request req = { .path = path,
+		.message = &empty.base,
+		.out = out,
+		.headers = rows,
+		.n_headers = n,
+		.message_in = on_message,
+		.ended = on_ended,
+		.arg = p };
+	*p = (struct probe){ .messages = 0 };
+	return writ_rpc_start(f->channel, &req);
+}
+
+static const char *const yes[] = { "true" };
+
+static struct writ_rpc *fetch(struct fixture *f, struct probe *p)
+{
+	return call(
+		f, p, "/SpiffeWorkloadAPI/FetchX509SVID", &x509_svidresponse__descriptor, yes, 1);
+}
+
+static void moved(struct fixture *f, struct probe *p)
+{
+	wait_flag(f, &p->moved);
+	p->moved = false;
+}
+
+static void quiet(struct fixture *f, struct probe *p)
+{
+	assert_false(writ_loop_run_until(f->loop, &p->moved, writ_mono_ms() + 50));
+}
+
+static void put(struct fixture *f, const char *id, int64_t revision, const char *hint)
+{
+	struct writ_selectors s;
+	struct writ_err err = { 0 };
+	char spiffe_id[64], uid[64];
+	writ_selectors_init(&s);
+	snprintf(uid, sizeof(uid), "unix:uid:%u", (unsigned)getuid());
+	snprintf(spiffe_id, sizeof(spiffe_id), "spiffe://td/%s", id);
+	assert_ok(writ_selectors_add_text(&s, writ_cstr(uid), &err), err);
+	const struct writ_entry_spec spec = { .id = writ_cstr(id),
+		.spiffe_id = writ_cstr(spiffe_id),
+		.hint = writ_cstr(hint),
+		.revision = revision,
+		.created_at = id[0],
+		.selectors = &s };
+	writ_cache_begin(f->cache, false);
+	assert_ok(writ_cache_put(f->cache, &spec, &err), err);
+	writ_cache_commit(f->cache);
+	writ_selectors_done(&s);
+}
+
+static void feed(struct fixture *f, const char *chain)
+{
+	struct writ_entry *e[8];
+	size_t n = writ_cache_next(f->cache, e, 8);
+	const struct writ_fetched got = { .key = (const uint8_t *)"the-key",
+		.key_len = 7,
+		.chain = (const uint8_t *)chain,
+		.chain_len = strlen(chain),
+		.not_before = writ_wall_s(),
+		.not_after = writ_wall_s() + 1000 };
+	for (size_t i = 0; i < n; i++)
+		writ_cache_fetched(f->cache, e[i], &got);
+}
+
+static void set_bundle(struct fixture *f)
+{
+	struct writ_key *key = forge_key(WRIT_KEY_P256);
+	struct forge ca = forge_ca("ca", key);
+	struct writ_cert *c = forge_cert(&ca);
+	struct writ_bundle *b;
+	struct writ_err err = { 0 };
+	assert_ok(writ_bundle_new(WRIT_STR("td"), &c, NULL, 1, 1, 0, &b, &err), err);
+	writ_cache_set_bundle(f->cache, b);
+	writ_bundle_unref(b);
+	writ_cert_unref(c);
+	writ_key_unref(key);
+}
+
+static void test_the_header_is_exactly_one_true(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *values[2];
+		size_t n;
+	} rows[] = { { { NULL }, 0 }, { { "True" }, 1 }, { { "TRUE" }, 1 }, { { "1" }, 1 },
+		{ { "" }, 1 }, { { "true", "true" }, 2 }, { { "true", "false" }, 2 } };
+	static const char *const paths[] = { "/SpiffeWorkloadAPI/FetchX509SVID",
+		"/SpiffeWorkloadAPI/FetchX509Bundles", "/SpiffeWorkloadAPI/FetchJWTSVID" };
+	struct fixture f;
+	struct probe p;
+	start(&f);
+	for (size_t k = 0; k < WRIT_COUNT(paths); k++) {
+		for (size_t i = 0; i < WRIT_COUNT(rows); i++) {
+			(void)call(&f, &p, paths[k], &x509_svidresponse__descriptor, rows[i].values,
+				rows[i].n);
+			wait_flag(&f, &p.ended);
+			assert_int_equal(p.code, 3);
+			assert_string_equal(p.text, "security header missing from request");
+		}
+	}
+	(void)call(&f, &p, "/SpiffeWorkloadAPI/FetchJWTSVID", &jwtsvidresponse__descriptor, yes, 1);
+	wait_flag(&f, &p.ended);
+	assert_int_equal(p.code, 12);
+	(void)call(&f, &p, "/SpiffeWorkloadAPI/Nope", &jwtsvidresponse__descriptor, yes, 1);
+	wait_flag(&f, &p.ended);
+	assert_int_equal(p.code, 12);
+	stop(&f);
+}
+
+static void test_a_stream_gets_every_change(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct probe p;
+	start(&f);
+	set_bundle(&f);
+	put(&f, "b", 0, "");
+	(void)fetch(&f, &p);
+	quiet(&f, &p); /* the SVID is not there yet: no half answer */
+	feed(&f, "chain-1");
+	moved(&f, &p);
+	assert_int_equal(p.messages, 1);
+	assert_int_equal(p.svids->n_svids, 1);
+	assert_string_equal(p.svids->svids[0]->spiffe_id, "spiffe://td/b");
+	assert_memory_equal(p.svids->svids[0]->x509_svid.data, "chain-1", 7);
+	assert_memory_equal(p.svids->svids[0]->x509_svid_key.data, "the-key", 7);
+	assert_true(p.svids->svids[0]->bundle.len > 100);
+	/* An older entry comes first, and only once its SVID is there. */
+	put(&f, "a", 0, "h");
+	quiet(&f, &p);
+	feed(&f, "chain-2");
+	moved(&f, &p);
+	assert_int_equal(p.svids->n_svids, 2);
+	assert_string_equal(p.svids->svids[0]->spiffe_id, "spiffe://td/a");
+	assert_string_equal(p.svids->svids[0]->hint, "h");
+	/* A new hint at once, with the SVID there was; then the new SVID. */
+	put(&f, "a", 1, "i");
+	moved(&f, &p);
+	assert_string_equal(p.svids->svids[0]->hint, "i");
+	feed(&f, "chain-3");
+	moved(&f, &p);
+	assert_memory_equal(p.svids->svids[0]->x509_svid.data, "chain-3", 7);
+	set_bundle(&f);
+	moved(&f, &p);
+	writ_cache_begin(f.cache, false);
+	writ_cache_remove(f.cache, WRIT_STR("a"));
+	writ_cache_commit(f.cache);
+	moved(&f, &p);
+	assert_int_equal(p.svids->n_svids, 1);
+	assert_false(p.ended);
+	writ_cache_remove(f.cache, WRIT_STR("b"));
+	wait_flag(&f, &p.ended);
+	assert_int_equal(p.code, 7);
+	assert_non_null(strstr(p.text, "no identity issued (trace 0"));
+	assert_int_equal(p.messages, 6);
+	writ_pb_free(&p.svids->base);
+	stop(&f);
+}
+
+static void test_bundles_are_sent_once_for_each_change(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct probe p;
+	start(&f);
+	set_bundle(&f);
+	put(&f, "a", 0, ""); /* entitled by an entry; its SVID is of no concern */
+	(void)call(&f, &p, "/SpiffeWorkloadAPI/FetchX509Bundles",
+		&x509_bundles_response__descriptor, yes, 1);
+	moved(&f, &p);
+	assert_int_equal(p.n_bundles, 1);
+	feed(&f, "chain");
+	put(&f, "b", 0, "");
+	quiet(&f, &p);
+	writ_cache_set_bundle(f.cache, writ_cache_bundle(f.cache));
+	quiet(&f, &p);
+	set_bundle(&f);
+	moved(&f, &p);
+	assert_int_equal(p.messages, 2);
+	writ_cache_remove(f.cache, WRIT_STR("a"));
+	quiet(&f, &p);
+	writ_cache_remove(f.cache, WRIT_STR("b"));
+	wait_flag(&f, &p.ended);
+	assert_int_equal(p.code, 7);
+	stop(&f);
+}
+
+static void test_who_matches_nothing_is_denied_with_a_trace(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct probe p;
+	start(&f);
+	set_bundle(&f);
+	writ_cache_begin(f.cache, true);
+	writ_cache_commit(f.cache);
+	(void)fetch(&f, &p);
+	wait_flag(&f, &p.ended);
+	assert_int_equal(p.code, 7);
+	assert_int_equal(strlen(p.text), strlen("no identity issued (trace )") + 26);
+	assert_int_equal(writ_wlapi_stats(f.w).denied_no_match, 1);
+	stop(&f);
+}
+
+static void test_before_the_first_sync_calls_wait_and_health_says_so(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct probe p, h;
+	start(&f);
+	(void)call(&f, &h, "/grpc.health.v1.Health/Check",
+		&grpc__health__v1__health_check_response__descriptor, NULL, 0);
+	wait_flag(&f, &h.ended);
+	assert_int_equal(h.code, 0);
+	(void)fetch(&f, &p);
+	quiet(&f, &p);
+	put(&f, "a", 0, "");
+	feed(&f, "chain");
+	set_bundle(&f);
+	moved(&f, &p);
+	assert_int_equal(p.messages, 1);
+	/* And when there is never one: Unavailable. */
+	writ_pb_free(&p.svids->base);
+	stop(&f);
+	start(&f);
+	(void)fetch(&f, &p);
+	wait_flag(&f, &p.ended);
+	assert_int_equal(p.code, 14);
+	stop(&f);
+}
+
+static void test_at_the_end_streams_are_unavailable(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct probe p[3];
+	struct stat st;
+	start(&f);
+	set_bundle(&f);
+	put(&f, "a", 0, "");
+	feed(&f, "chain");
+	for (size_t i = 0; i < 3; i++)
+		(void)fetch(&f, &p[i]);
+	for (size_t i = 0; i < 3; i++)
+		moved(&f, &p[i]);
+	assert_int_equal(writ_wlapi_stats(f.w).streams, 3);
+	assert_int_equal(stat(f.path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0777);
+	stop_server(&f);
+	for (size_t i = 0; i < 3; i++) {
+		wait_flag(&f, &p[i].ended);
+		assert_int_equal(p[i].code, 14);
+		writ_pb_free(&p[i].svids->base);
+	}
+	stop(&f);
+}
+
+/* A client that goes in the middle of everything leaves nothing behind. */
+static void test_clients_may_go_at_any_time(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct probe p[20];
+	start(&f);
+	set_bundle(&f);
+	put(&f, "a", 0, "");
+	for (size_t i = 0; i < 20; i++) {
+		struct writ_rpc *r = fetch(&f, &p[i]);
+		bool never = false;
+		if (i % 3 == 0)
+			(void)writ_loop_run_until(f.loop, &never, writ_mono_ms() + 10);
+		if (i % 5 == 0)
+			feed(&f, "chain");
+		writ_rpc_cancel(r);
+	}
+	for (size_t i = 0; i < 20; i++) {
+		wait_flag(&f, &p[i].ended);
+		writ_pb_free(p[i].svids ? &p[i].svids->base : NULL);
+	}
+	for (int i = 0; i < 200 && writ_wlapi_stats(f.w).streams; i++) {
+		bool never = false;
+		(void)writ_loop_run_until(f.loop, &never, writ_mono_ms() + 10);
+	}
+	assert_int_equal(writ_wlapi_stats(f.w).streams, 0);
+	stop(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_header_is_exactly_one_true),
+		cmocka_unit_test(test_a_stream_gets_every_change),
+		cmocka_unit_test(test_bundles_are_sent_once_for_each_change),
+		cmocka_unit_test(test_who_matches_nothing_is_denied_with_a_trace),
+		cmocka_unit_test(test_before_the_first_sync_calls_wait_and_health_says_so),
+		cmocka_unit_test(test_at_the_end_streams_are_unavailable),
+		cmocka_unit_test(test_clients_may_go_at_any_time),
+	};
+	struct writ_err err;
+	if (writ_crypto_init(&err) != WRIT_OK || !mkdtemp(dir) ||
+		writ_log_open(WRIT_LOG_ERROR, WRIT_LOG_TEXT, NULL, "test", &err) != WRIT_OK)
+		return 1;
+	writ_rpc_init();
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	writ_rpc_shutdown();
+	return writ_fs_remove_tree(dir, NULL) == WRIT_OK ? failed : 1;
+}
