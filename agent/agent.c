@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent_impl.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define SLOT_EC  256 /* PKCS#8 of a P-256 key: 138 bytes */
@@ -62,6 +63,11 @@ static void open_cache(struct writ_agent *a)
 		writ_cache_set_bundle(a->cache, a->state.bundle);
 }
 
+static bool is_ready(void *arg)
+{
+	return writ_agent_is_ready(arg);
+}
+
 static writ_rc open_wlapi(struct writ_agent *a, struct writ_err *err)
 {
 	const struct writ_wlapi_config cfg = {
@@ -72,6 +78,8 @@ static writ_rc open_wlapi(struct writ_agent *a, struct writ_err *err)
 		.socket_path = a->cfg->socket_path,
 		.per_uid = (uint32_t)a->cfg->max_connections_per_uid,
 		.per_process = (uint32_t)a->cfg->max_connections_per_process,
+		.is_ready = is_ready,
+		.arg = a,
 	};
 	return writ_wlapi_start(&cfg, &a->wlapi, err);
 }
@@ -132,7 +140,9 @@ writ_rc writ_agent_start(struct writ_loop *loop, const struct writ_agent_config 
 
 bool writ_agent_is_ready(const struct writ_agent *a)
 {
-	return writ_cache_is_synced(a->cache);
+	/* An agent whose own SVID has expired can renew nothing for anybody. */
+	return a->link && writ_cache_is_synced(a->cache) &&
+		writ_link_stats(a->link).svid_not_after > writ_wall_s();
 }
 
 void writ_agent_reopen(struct writ_agent *a)

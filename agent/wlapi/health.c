@@ -14,9 +14,10 @@ static bool is_known(struct writ_str service)
 static Grpc__Health__V1__HealthCheckResponse__ServingStatus status_of(const struct writ_call *c)
 {
 	const struct writ_wlapi *w = writ_call_program(c);
-	return writ_cache_is_synced(w->cfg.cache)
-		? GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING
-		: GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING;
+	bool is_ready =
+		w->cfg.is_ready ? w->cfg.is_ready(w->cfg.arg) : writ_cache_is_synced(w->cfg.cache);
+	return is_ready ? GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING
+			: GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING;
 }
 
 void writ__health_check(struct writ_call *c)

@@ -19,6 +19,8 @@ struct writ_wlapi_config {
 	struct writ_audit *audit; /* NULL: decisions go to the log only */
 	const char *socket_path;
 	uint32_t per_uid, per_process; /* connections */
+	bool (*is_ready)(void *arg);   /* for health; NULL: as soon as the cache is synced */
+	void *arg;
 };
 
 struct writ_wlapi_stats {
