@@ -93,7 +93,7 @@ static bool ban(struct writ_node_spec *s, const struct writ_node_edit *e)
 	(void)e;
 	s->text[WRIT_NODE_SERIAL] = WRIT_STR("");
 	s->meta.banned = true;
-	set_key(&s->meta.has_key, s->meta.key, NULL);
+	/* The key stays on record: who proves it is told of the ban. */
 	clear_new(s);
 	return true;
 }
