@@ -43,32 +43,47 @@ static void write_audit(const struct stream *s, const char *event, const char *t
 
 void writ__grant(const struct stream *s)
 {
-	if (!s->w->cfg.audit && !writ_log_enabled(WRIT_LOG_INFO))
-		return;
-	WRIT_AUTO(writ_buf_done) struct writ_buf selectors = WRIT_BUF(SELECTORS_SHOWN + 8);
 	const struct writ_peer *p = writ_call_peer(s->call);
-	describe(s, &selectors);
 	WRIT_LOG_LIMITED(INFO, "workload.attested", WRIT_KV("method", s->kind->name),
 		WRIT_KV("pid", (int)p->pid), WRIT_KV("uid", (unsigned)p->uid),
 		WRIT_KV("spiffe_id", s->entries[0]->spiffe_id), WRIT_KV("identities", s->n),
 		WRIT_KV("took_us", writ_mono_us() - s->started_us));
+	if (!s->w->cfg.audit)
+		return;
+	WRIT_AUTO(writ_buf_done) struct writ_buf selectors = WRIT_BUF(SELECTORS_SHOWN + 8);
+	describe(s, &selectors);
 	write_audit(s, "workload.attested", NULL, NULL, &selectors);
+}
+
+/* One line for each trace, as far as the limit of this call site allows; only then is it worth
+ * writing down who the caller is. */
+static void log_denial(
+	const struct stream *s, const char *trace, const char *reason, struct writ_buf *selectors)
+{
+	static struct writ_log_limit limit;
+	int64_t lost = 0;
+	bool logged = writ_log_enabled(WRIT_LOG_WARN) && writ_log_pass(&limit, &lost);
+	const struct writ_peer *p = writ_call_peer(s->call);
+	struct writ_str notes = s->attested ? writ_buf_str(&s->facts.answer.notes) : writ_cstr("");
+	if (!logged && !s->w->cfg.audit)
+		return;
+	describe(s, selectors);
+	if (logged)
+		WRIT_LOG(WARN, "workload.denied", writ_kv_suppressed(lost), WRIT_KV("trace", trace),
+			WRIT_KV("method", s->kind->name), WRIT_KV("reason", reason),
+			WRIT_KV("pid", (int)p->pid), WRIT_KV("uid", (unsigned)p->uid),
+			WRIT_KV("gid", (unsigned)p->gid),
+			WRIT_KV("selectors", writ_buf_str(selectors)),
+			WRIT_KV(notes.n ? "withheld" : NULL, notes));
+	write_audit(s, "workload.denied", trace, reason, selectors);
 }
 
 void writ__deny(struct stream *s, const struct writ_err *why)
 {
 	char trace[WRIT_TRACE_LEN + 1], text[64 + WRIT_TRACE_LEN];
 	WRIT_AUTO(writ_buf_done) struct writ_buf selectors = WRIT_BUF(SELECTORS_SHOWN + 8);
-	const struct writ_peer *p = writ_call_peer(s->call);
-	struct writ_str notes = s->attested ? writ_buf_str(&s->facts.answer.notes) : writ_cstr("");
 	writ_trace_new(trace);
-	describe(s, &selectors);
-	WRIT_LOG_LIMITED(WARN, "workload.denied", WRIT_KV("trace", trace),
-		WRIT_KV("method", s->kind->name), WRIT_KV("reason", why->msg),
-		WRIT_KV("pid", (int)p->pid), WRIT_KV("uid", (unsigned)p->uid),
-		WRIT_KV("gid", (unsigned)p->gid), WRIT_KV("selectors", writ_buf_str(&selectors)),
-		WRIT_KV(notes.n ? "withheld" : NULL, notes));
-	write_audit(s, "workload.denied", trace, why->msg, &selectors);
+	log_denial(s, trace, why->msg, &selectors);
 	struct writ_buf b = WRIT_BUF(sizeof(text));
 	writ_buf_addf(&b, "no identity issued (trace %s)", trace);
 	writ_call_fail_status(s->call, PERMISSION_DENIED, writ_buf_cstr(&b), NULL, 0);
