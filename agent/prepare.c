@@ -8,6 +8,7 @@
 #include "link/trust.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
 #define TOKEN_MAX   256
@@ -66,6 +67,13 @@ static writ_rc load_file(struct writ_agent *a, struct writ_err *err)
 	return rc;
 }
 
+static writ_rc no_trust(struct writ_err *err)
+{
+	return writ_fail(err, WRIT_EINVAL,
+		"there is nothing to check the server with: set trust_bundle_path to a file with "
+		"its CA certificates (on the server: writ bundle show > bundle.pem)");
+}
+
 static writ_rc load_trust(struct writ_agent *a, struct writ_err *err)
 {
 	const struct writ_agent_config *c = a->cfg;
@@ -74,19 +82,18 @@ static writ_rc load_trust(struct writ_agent *a, struct writ_err *err)
 		return writ_trust_load(c->trust_bundle_path,
 			c->trust_bundle_format == WRIT_AGENT_BUNDLE_SPIFFE,
 			writ_cstr(c->trust_domain), &a->trust, a->state.bundle ? NULL : err);
-	if (a->state.bundle || c->insecure_bootstrap)
-		return WRIT_OK;
-	return writ_fail(err, WRIT_EPRECOND,
-		"there is nothing to check the server with: set trust_bundle_path to a file with "
-		"its CA "
-		"certificates (on the server: writ bundle show > bundle.pem)");
+	return a->state.bundle || c->insecure_bootstrap ? WRIT_OK : no_trust(err);
 }
 
 writ_rc writ__agent_load_state(
 	struct writ_agent *a, struct writ_secret *token, struct writ_err *err)
 {
-	const char *dir = a->cfg->key_disk.is_on ? a->cfg->key_disk.directory : a->cfg->data_dir;
-	writ_rc rc = writ_fs_ensure_dir(a->cfg->data_dir, 0700, err);
+	const struct writ_agent_config *c = a->cfg;
+	const char *dir = c->key_disk.is_on ? c->key_disk.directory : c->data_dir;
+	/* A start that cannot work leaves no folder behind. */
+	if (!c->trust_bundle_path && !c->insecure_bootstrap && access(dir, F_OK) != 0)
+		return no_trust(err);
+	writ_rc rc = writ_fs_ensure_dir(c->data_dir, 0700, err);
 	if (rc == WRIT_OK)
 		rc = writ_fs_ensure_dir(dir, 0700, err);
 	if (rc != WRIT_OK)

@@ -85,8 +85,9 @@ def server(allowed):
         try:
             with context(source, ssl.PROTOCOL_TLS_SERVER).wrap_socket(plain, server_side=True) as conn:
                 caller = peer_id(conn)
-                if caller == allowed:
-                    conn.sendall(f"hello, {caller}\n".encode())
+                if caller == allowed and conn.recv(4096):
+                    conn.sendall(f"HTTP/1.0 200 OK\r\n\r\nhello, {caller}\n".encode())
+                    conn.unwrap()
         except (OSError, ssl.SSLError) as e:
             print("refused:", e, file=sys.stderr, flush=True)
 

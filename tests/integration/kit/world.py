@@ -107,10 +107,10 @@ class Daemon:
         self.conf = scene.dir / f"{name}.conf"
         self.values = {"td": TD, "data": self.data, "health": self.health, "metrics": self.metrics, "extra": "", **values}
         self.conf.write_text(template.format(**self.values))
-        self.run = None
+        self.run, self.wrap = None, []
 
     def start(self, *flags, ready=True, **more):
-        self.run = self.scene.start(self.name, [BIN / self.program, "run", "-config", self.conf, *flags], **more)
+        self.run = self.scene.start(self.name, [*self.wrap, BIN / self.program, "run", "-config", self.conf, *flags], **more)
         if ready:
             self.wait_ready()
         return self.run

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An agent in a mount namespace of its own, as systemd's sandbox gives it, still knows its callers' programs."""
+from kit.proc import IS_ROOT
+from kit.world import TD, Case, main, other_uid, path_selector
+
+
+class Sandbox(Case):
+    @classmethod
+    def prepare(cls):
+        cls.world.agent.wrap = ["unshare", "--mount", "--"] if IS_ROOT else []
+        cls.world.start()
+
+    def setUp(self):
+        if not IS_ROOT:
+            self.skipTest("needs root, for a mount namespace")
+
+    def test_path_selects_a_caller_outside(self):
+        w, uid = self.world, other_uid(1)
+        w.entry("outside", f"unix:uid:{uid}", path_selector(w.tool("spiffe-client")))
+        done = w.go("fetch", uid=uid)
+        self.assertIn(f"spiffe://{TD}/outside ", done.stdout, done.stderr)
+
+    def test_path_is_withheld_from_a_caller_in_a_third_namespace(self):
+        w, uid = self.world, other_uid(2)
+        w.entry("third", f"unix:uid:{uid}", path_selector(w.tool("spiffe-client")))
+        done = w.scene.run(["unshare", "--mount", "setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups",
+                            w.tool("spiffe-client"), "fetch", "-timeout", "1s"], env=w.endpoint)
+        self.assertIn("no identity issued", done.stderr, done.stdout)
+
+
+if __name__ == "__main__":
+    main()
