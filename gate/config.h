@@ -25,6 +25,7 @@ struct writ_gate_config {
 	bool unsafe_target; /* the target may be on another host */
 	struct writ_conf_strings allow_text;
 	int64_t max_connections;
+	int64_t max_handshakes; /* a second */
 	int64_t connect_timeout_ms;
 	struct writ_conf_log log;
 	struct writ_conf_health health;

@@ -23,7 +23,10 @@ struct writ_gate {
 	struct writ_gate_hooks hooks;
 	struct writ_wl *wl;
 	struct writ_front *front;
-	struct writ_tls_ctx *tls; /* NULL: no identity now, everybody is refused */
+	/* The identity in force; all NULL: none now, everybody is refused. */
+	struct writ_tls_ctx *tls;
+	struct writ_bundles *bundles;
+	char *svid_id;
 	int64_t svid_expires;     /* Unix seconds */
 	struct writ_list pending; /* connections whose target is not connected yet */
 	struct writ_timer *drain;
@@ -55,7 +58,7 @@ static writ_rc authorize(void *arg, const struct writ_id *id, struct writ_err *e
 static struct writ_tls_ctx *current_tls(void *arg)
 {
 	const struct writ_gate *g = arg;
-	return g->tls;
+	return g->svid_expires > writ_wall_s() ? g->tls : NULL;
 }
 
 static void pending_free(struct pending *p)
@@ -143,9 +146,14 @@ static writ_rc listen_now(struct writ_gate *g, struct writ_err *err)
 	};
 	cfg.limits.total = (uint32_t)g->cfg->max_connections;
 	cfg.limits.per_uid = cfg.limits.total;
+	cfg.limits.handshakes_per_s = (uint32_t)g->cfg->max_handshakes;
+	/* The target's own deadline comes first and says more. */
+	cfg.limits.backend_ms = g->cfg->connect_timeout_ms + 1000;
 	rc = writ_front_start(&cfg, fd, &g->front, err);
-	if (rc != WRIT_OK)
+	if (rc != WRIT_OK) {
+		writ_closep(&fd);
 		return rc;
+	}
 	WRIT_LOG(INFO, "gate.listening", WRIT_KV("address", host), WRIT_KV("port", (int)port),
 		WRIT_KV("target", (const char *)g->cfg->target.text));
 	if (g->hooks.listening)
@@ -153,11 +161,20 @@ static writ_rc listen_now(struct writ_gate *g, struct writ_err *err)
 	return WRIT_OK;
 }
 
+static void drop_identity(struct writ_gate *g)
+{
+	writ_tls_ctx_unref(writ_steal(g->tls));
+	writ_bundles_unref(writ_steal(g->bundles));
+	writ_free(writ_steal(g->svid_id));
+	g->svid_expires = 0;
+	writ_metric_set(&g->expiry, 0);
+}
+
 static writ_rc take_identity(struct writ_gate *g, struct writ_wl_update *u, struct writ_err *err)
 {
 	struct writ_svid *svid;
 	struct writ_tls_ctx *tls;
-	writ_rc rc = writ_wl_pick(u, g->cfg->svid, NULL, &svid, err);
+	writ_rc rc = writ_wl_follow(u, g->cfg->svid, NULL, g->svid_id, &svid, err);
 	if (rc != WRIT_OK)
 		return rc;
 	const struct writ_tls_config cfg = {
@@ -171,8 +188,10 @@ static writ_rc take_identity(struct writ_gate *g, struct writ_wl_update *u, stru
 	rc = writ_tls_ctx_new(&cfg, &tls, err);
 	if (rc != WRIT_OK)
 		return rc;
-	writ_tls_ctx_unref(g->tls);
+	drop_identity(g);
 	g->tls = tls;
+	g->bundles = writ_bundles_ref(u->bundles);
+	g->svid_id = writ_strdup(svid->spiffe_id);
 	g->svid_expires = writ_svid_not_after(svid);
 	writ_metric_set(&g->expiry, g->svid_expires);
 	writ_metric_add(&g->counters[ROTATIONS], 1);
@@ -181,20 +200,81 @@ static writ_rc take_identity(struct writ_gate *g, struct writ_wl_update *u, stru
 	return WRIT_OK;
 }
 
+static bool any_peer(void *arg, const struct writ_peer *p)
+{
+	(void)arg;
+	(void)p;
+	return true;
+}
+
+/* Without an identity nobody is served in its name, whoever is connected already included. */
+static void lose_identity(struct writ_gate *g, const struct writ_err *err)
+{
+	bool had = g->tls != NULL;
+	drop_identity(g);
+	if (!had)
+		return;
+	size_t cut = g->front
+		? writ_front_cut(g->front, any_peer, NULL, "the gate's identity is gone")
+		: 0;
+	WRIT_LOG(ERROR, "gate.identity_lost", WRIT_KV("reason", err->msg),
+		WRIT_KV("connections_cut", cut));
+}
+
+static bool has_ca(const struct writ_bundle *b, const struct writ_cert *ca)
+{
+	for (size_t i = 0; b && i < b->n; i++) {
+		if (writ_str_eq(writ_cert_der(b->cas[i]), writ_cert_der(ca)))
+			return true;
+	}
+	return false;
+}
+
+/* Was an authority taken back before its time? One that ran out and went is everyday rotation, and
+ * connections of its days go on. */
+static bool withdrawn(
+	const struct writ_bundles *before, const struct writ_bundles *now, int64_t now_s)
+{
+	for (size_t at = 0; before;) {
+		const struct writ_bundle *b = writ_map_next(&before->by_td, &at, NULL);
+		if (!b)
+			break;
+		const struct writ_bundle *same = writ_bundles_get(now, writ_cstr(b->td));
+		for (size_t i = 0; i < b->n; i++) {
+			if (writ_cert_not_after(b->cas[i]) > now_s && !has_ca(same, b->cas[i]))
+				return true;
+		}
+	}
+	return false;
+}
+
+static void cut_withdrawn(struct writ_gate *g, const struct writ_bundles *before)
+{
+	if (!withdrawn(before, g->bundles, writ_wall_s()))
+		return;
+	size_t cut = writ_front_reverify(g->front, g->bundles);
+	if (cut)
+		WRIT_LOG(WARN, "gate.cut", WRIT_KV("connections", cut),
+			WRIT_KV("reason", "their authority is gone"));
+}
+
 static void on_update(void *arg, struct writ_wl_update *u)
 {
 	struct writ_gate *g = arg;
 	struct writ_err err = { 0 };
+	WRIT_AUTO(writ_bundles_unrefp)
+	struct writ_bundles *before = g->bundles ? writ_bundles_ref(g->bundles) : NULL;
 	writ_rc rc = take_identity(g, u, &err);
 	if (rc != WRIT_OK) {
 		WRIT_LOG(ERROR, "gate.no_identity", WRIT_KV("error", err.msg));
+		lose_identity(g, &err);
+		/* Ambiguity does not go away by waiting. */
+		if (rc == WRIT_EPRECOND && !g->front && g->hooks.fatal)
+			g->hooks.fatal(g->hooks.arg, &err);
 		return;
 	}
 	if (g->front) {
-		size_t cut = writ_front_reverify(g->front, u->bundles);
-		if (cut)
-			WRIT_LOG(WARN, "gate.cut", WRIT_KV("connections", cut),
-				WRIT_KV("reason", "their authority is gone"));
+		cut_withdrawn(g, before);
 		return;
 	}
 	rc = listen_now(g, &err);
@@ -207,12 +287,8 @@ static void on_wl_failed(void *arg, const struct writ_err *err, bool denied, boo
 	struct writ_gate *g = arg;
 	WRIT_LOG_LIMITED(WARN, "gate.workload_api", WRIT_KV("error", err->msg),
 		WRIT_KV("tried_again", !final));
-	if (denied) { /* our identity was taken away: nobody can be served in its name */
-		writ_tls_ctx_unref(g->tls);
-		g->tls = NULL;
-		g->svid_expires = 0;
-		writ_metric_set(&g->expiry, 0);
-	}
+	if (denied)
+		lose_identity(g, err);
 	if (final && g->hooks.fatal)
 		g->hooks.fatal(g->hooks.arg, err);
 }
@@ -290,7 +366,7 @@ static void finish_stop(struct writ_gate *g)
 	while (!writ_list_empty(&g->pending))
 		pending_free(writ_container(g->pending.next, struct pending, node));
 	writ_timer_free(g->drain);
-	writ_tls_ctx_unref(g->tls);
+	drop_identity(g);
 	writ_free(g);
 	done(arg);
 }

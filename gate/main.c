@@ -105,24 +105,26 @@ static writ_rc serve(const struct writ_gate_config *cfg, struct program *p, stru
 		.stop_deadline_ms = STOP_MS,
 		.arg = p,
 	};
-	writ_rc rc = writ_gate_start(p->loop, cfg, &hooks, &p->gate, err);
+	writ_rc rc = writ_daemon_start(&daemon, &p->daemon, err);
 	if (rc != WRIT_OK)
 		return rc;
-	rc = writ_daemon_start(&daemon, &p->daemon, err);
+	rc = writ_gate_start(p->loop, cfg, &hooks, &p->gate, err);
 	if (rc != WRIT_OK)
-		return rc;
+		writ_daemon_done(p->daemon);
 	writ_loop_run(p->loop);
-	return WRIT_OK;
+	return rc;
 }
 
 static writ_rc run_with(struct writ_gate_config *cfg, int *exit_code, struct writ_err *err)
 {
 	struct program p = { 0 };
-	const char *text = cfg->endpoint ? cfg->endpoint : getenv("SPIFFE_ENDPOINT_SOCKET");
+	const char *env = cfg->endpoint ? NULL : getenv("SPIFFE_ENDPOINT_SOCKET");
 	char *path;
-	writ_rc rc = writ_endpoint_parse(text ? text : DEFAULT_ENDPOINT, &path, err);
+	writ_rc rc = env ? writ_endpoint_parse(env, &path, err)
+			 : writ_endpoint_or_path(
+				   cfg->endpoint ? cfg->endpoint : DEFAULT_ENDPOINT, &path, err);
 	if (rc != WRIT_OK)
-		return rc;
+		return writ_wrap(err, rc, "%s", env ? "SPIFFE_ENDPOINT_SOCKET" : "endpoint_socket");
 	writ_free(cfg->endpoint);
 	cfg->endpoint = path;
 	rc = writ_daemon_open_log(&cfg->log, "writ-gate", err);
@@ -136,8 +138,7 @@ static writ_rc run_with(struct writ_gate_config *cfg, int *exit_code, struct wri
 	writ_rpc_init();
 	rc = serve(cfg, &p, err);
 	writ_rpc_shutdown();
-	if (rc == WRIT_OK)
-		writ_loop_free(p.loop);
+	writ_loop_free(p.loop);
 	*exit_code = p.exit_code;
 	return rc;
 }
@@ -205,9 +206,15 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	bool validate = strcmp(command, "validate") == 0;
-	if (!validate && strcmp(command, "run") != 0) {
+	if (strcmp(command, "-h") == 0 || strcmp(command, "-help") == 0 ||
+		strcmp(command, "--help") == 0 || strcmp(command, "help") == 0) {
 		usage();
-		return argc > 1 && strstr(command, "help") ? 0 : 2;
+		return argc > 1 ? 0 : 2;
+	}
+	if (!validate && strcmp(command, "run") != 0) {
+		fprintf(stderr, "writ-gate: unknown command '%s': run, validate or -help\n",
+			command);
+		return 2;
 	}
 	writ_rc rc = writ_args_parse(
 		&args, options, WRIT_COUNT(options), argc - 2, argv + 2, false, &err);

@@ -17,6 +17,8 @@ struct fake_ca {
 	struct writ_cert *cert;
 };
 void fake_ca_init(struct fake_ca *ca, const char *name, const char *td, const char *uri);
+void fake_ca_init_until(struct fake_ca *ca, const char *name, const char *td, const char *uri,
+	int64_t until_s); /* seconds from now */
 void fake_ca_done(struct fake_ca *ca);
 
 /* An SVID by hand. Owned members. */
@@ -25,7 +27,8 @@ struct fake_svid {
 	struct writ_cert *cert;
 };
 void fake_svid_init(struct fake_svid *s, const struct fake_ca *ca, const char *id, int64_t from_s,
-	int64_t until_s); /* seconds from now */
+	int64_t until_s);                                      /* seconds from now */
+void fake_svid_self_made(struct fake_svid *s, const char *id); /* signed by its own key */
 void fake_svid_done(struct fake_svid *s);
 
 /* An answer: owned by the test until fake_agent_say. */

@@ -11,6 +11,12 @@
 
 void fake_ca_init(struct fake_ca *ca, const char *name, const char *td, const char *uri)
 {
+	fake_ca_init_until(ca, name, td, uri, 86400);
+}
+
+void fake_ca_init_until(
+	struct fake_ca *ca, const char *name, const char *td, const char *uri, int64_t until_s)
+{
 	*ca = (struct fake_ca){
 		.name = name, .td = td, .uri = uri, .key = forge_key(WRIT_KEY_P256)
 	};
@@ -18,7 +24,7 @@ void fake_ca_init(struct fake_ca *ca, const char *name, const char *td, const ch
 	f.san[0].tag = FORGE_URI;
 	f.san[0].p = uri;
 	f.not_before = writ_wall_s() - 3600;
-	f.not_after = writ_wall_s() + 86400;
+	f.not_after = writ_wall_s() + until_s;
 	ca->cert = forge_cert(&f);
 	assert_non_null(ca->cert);
 }
@@ -29,15 +35,27 @@ void fake_ca_done(struct fake_ca *ca)
 	writ_cert_unref(ca->cert);
 }
 
-void fake_svid_init(struct fake_svid *s, const struct fake_ca *ca, const char *id, int64_t from_s,
-	int64_t until_s)
+static void make_svid(struct fake_svid *s, const char *issuer, struct writ_key *issuer_key,
+	const char *id, int64_t from_s, int64_t until_s)
 {
-	s->key = forge_key(WRIT_KEY_P256);
-	struct forge f = forge_leaf(id, s->key, ca->name, ca->key);
+	struct forge f = forge_leaf(id, s->key, issuer, issuer_key);
 	f.not_before = writ_wall_s() + from_s;
 	f.not_after = writ_wall_s() + until_s;
 	s->cert = forge_cert(&f);
 	assert_non_null(s->cert);
+}
+
+void fake_svid_init(struct fake_svid *s, const struct fake_ca *ca, const char *id, int64_t from_s,
+	int64_t until_s)
+{
+	s->key = forge_key(WRIT_KEY_P256);
+	make_svid(s, ca->name, ca->key, id, from_s, until_s);
+}
+
+void fake_svid_self_made(struct fake_svid *s, const char *id)
+{
+	s->key = forge_key(WRIT_KEY_P256);
+	make_svid(s, "leaf", s->key, id, -10, LIFE_S);
 }
 
 void fake_svid_done(struct fake_svid *s)
