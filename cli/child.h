@@ -13,6 +13,7 @@ struct writ_child {
 	int out;    /* read end of its standard output; -1: not asked for */
 	int status; /* of waitpid, once it has ended */
 	bool ended;
+	bool reported; /* the owner's */
 };
 
 struct writ_child_spec {

@@ -225,12 +225,101 @@ static void json_strings(const json_t *o, const char *key, char ***list, size_t 
 	}
 }
 
-static writ_rc json_entry(const json_t *o, Spire__Api__Types__Entry *e, struct writ_err *err)
+/* What an entry may have, as SPIRE's files have it. A wrong type would be a wrong entry. */
+static const struct {
+	const char *key;
+	char kind; /* text, number, flag, list of texts, selectors, ignored */
+} members[] = {
+	{ "entry_id", 't' },
+	{ "spiffe_id", 't' },
+	{ "parent_id", 't' },
+	{ "selectors", 's' },
+	{ "x509_svid_ttl", 'n' },
+	{ "jwt_svid_ttl", 'n' },
+	{ "federates_with", 'l' },
+	{ "dns_names", 'l' },
+	{ "entry_expiry", 'n' },
+	{ "hint", 't' },
+	{ "admin", 'f' },
+	{ "downstream", 'f' },
+	{ "store_svid", 'f' },
+	{ "revision_number", 'i' },
+	{ "created_at", 'i' },
+};
+
+static bool fits(const json_t *v, char kind)
 {
+	switch (kind) {
+	case 't': return json_is_string(v);
+	case 'n': return json_is_integer(v) && json_integer_value(v) >= 0;
+	case 'f': return json_is_boolean(v);
+	case 's':
+	case 'l': break;
+	default: return true;
+	}
+	bool good = json_is_array(v);
+	for (size_t i = 0; good && i < json_array_size(v); i++)
+		good = kind == 's' ? json_is_object(json_array_get(v, i))
+				   : json_is_string(json_array_get(v, i));
+	return good;
+}
+
+static const char *kind_name(char kind)
+{
+	static const struct {
+		char kind;
+		const char *name;
+	} names[] = { { 't', "text" }, { 'n', "a number from 0 up" }, { 'f', "true or false" },
+		{ 'l', "a list of texts" }, { 's', "a list of {\"type\", \"value\"}" } };
+	for (size_t i = 0; i < WRIT_COUNT(names); i++) {
+		if (names[i].kind == kind)
+			return names[i].name;
+	}
+	return "something else";
+}
+
+static writ_rc check_member(const char *key, const json_t *v, struct writ_err *err)
+{
+	const char *all[WRIT_COUNT(members)];
+	for (size_t i = 0; i < WRIT_COUNT(members); i++) {
+		all[i] = members[i].key;
+		if (strcmp(key, members[i].key) != 0)
+			continue;
+		return fits(v, members[i].kind) || json_is_null(v)
+			? WRIT_OK
+			: writ_fail(err, WRIT_EINVAL, "'%s' must be %s", key,
+				  kind_name(members[i].kind));
+	}
+	const char *near = writ_nearest(writ_cstr(key), all, WRIT_COUNT(all));
+	return near
+		? writ_fail(err, WRIT_EINVAL, "'%s' is not known: did you mean '%s'?", key, near)
+		: writ_fail(err, WRIT_EINVAL, "'%s' is not known", key);
+}
+
+static writ_rc check_members(json_t *o, struct writ_err *err)
+{
+	const char *key;
+	json_t *v;
+	if (!json_is_object(o))
+		return writ_fail(err, WRIT_EINVAL, "is not an object");
+	json_object_foreach(o, key, v)
+	{
+		writ_rc rc = check_member(key, v, err);
+		if (rc != WRIT_OK)
+			return rc;
+	}
+	return WRIT_OK;
+}
+
+static writ_rc json_entry(json_t *o, Spire__Api__Types__Entry *e, struct writ_err *err)
+{
+	writ_rc rc = check_members(o, err);
+	if (rc != WRIT_OK)
+		return rc;
 	const char *spiffe = member(o, "spiffe_id"), *parent = member(o, "parent_id");
 	if (!spiffe || !parent)
 		return writ_fail(err, WRIT_EINVAL, "needs \"spiffe_id\" and \"parent_id\"");
-	writ_rc rc = set_id(&e->spiffe_id, spiffe, "spiffe_id", err);
+	rc = set_id(&e->spiffe_id, spiffe, "spiffe_id", err);
 	if (rc == WRIT_OK)
 		rc = set_id(&e->parent_id, parent, "parent_id", err);
 	if (rc == WRIT_OK)

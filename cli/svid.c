@@ -16,6 +16,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define WORDS_MAX 66
+
 static const struct writ_option fetch_options[] = {
 	{ "svid", NULL, WRIT_OPT_STRING, "ID", "only this identity, where there are several" },
 	{ "write", NULL, WRIT_OPT_STRING, "DIR",
@@ -116,27 +118,49 @@ struct watch {
 	struct writ_err err;
 };
 
+/* -exec's words, cut in place; false when they are too many. */
+static bool split(char *text, const char **words, size_t max)
+{
+	size_t n = 0;
+	for (char *at = text;;) {
+		at += strspn(at, " \t");
+		if (!*at || n + 1 == max)
+			break;
+		words[n++] = at;
+		at += strcspn(at, " \t");
+		if (*at)
+			*at++ = '\0';
+		else
+			break;
+	}
+	words[n] = NULL;
+	return n > 0 && n + 1 < max;
+}
+
+static writ_rc check_command(const struct writ_args *a, struct writ_err *err)
+{
+	const char *words[WORDS_MAX];
+	WRIT_AUTO(writ_freep) char *text = writ_strdup(writ_arg(a, "exec"));
+	if (text && !split(text, words, WORDS_MAX))
+		return writ_fail(
+			err, WRIT_EINVAL, "-exec takes a command of 1 to %d words", WORDS_MAX - 2);
+	return WRIT_OK;
+}
+
 static void start_command(struct watch *w)
 {
-	char text[1024], *words[64];
-	size_t n = 0;
+	const char *words[WORDS_MAX];
 	struct writ_err err;
-	const char *cmd = writ_arg(&w->in->args, "exec");
-	if (!cmd)
+	WRIT_AUTO(writ_freep) char *text = writ_strdup(writ_arg(&w->in->args, "exec"));
+	if (!text)
 		return;
 	if (w->command.pid && !writ_child_poll(&w->command)) {
 		w->command_due = true; /* it runs again when it has ended: the last state counts */
 		return;
 	}
-	snprintf(text, sizeof(text), "%s", cmd);
-	char *save = NULL;
-	for (char *word = strtok_r(text, " \t", &save); word && n + 1 < WRIT_COUNT(words);
-		word = strtok_r(NULL, " \t", &save))
-		words[n++] = word;
-	words[n] = NULL;
 	w->command_due = false;
-	const struct writ_child_spec spec = { .argv = (const char *const *)words };
-	if (n && writ_child_start(&spec, &w->command, &err) != WRIT_OK)
+	const struct writ_child_spec spec = { .argv = words };
+	if (split(text, words, WORDS_MAX) && writ_child_start(&spec, &w->command, &err) != WRIT_OK)
 		fprintf(stderr, "writ svid watch: -exec: %s\n", err.msg);
 }
 
@@ -159,6 +183,7 @@ static void on_update(void *arg, struct writ_wl_update *u)
 	struct watch *w = arg;
 	struct writ_svid *s;
 	struct writ_err err;
+	w->err = (struct writ_err){ 0 };
 	print_update(w, u);
 	if (!w->files) {
 		start_command(w);
@@ -176,10 +201,12 @@ static void on_update(void *arg, struct writ_wl_update *u)
 static void on_failed(void *arg, const struct writ_err *err, bool denied, bool final)
 {
 	struct watch *w = arg;
-	fprintf(stderr, "writ svid watch: %s%s\n", denied ? "the identity was taken away: " : "",
-		writ_safe(err->msg));
+	/* Each try of an outage fails alike: once is enough. */
+	if (denied || strcmp(err->msg, w->err.msg) != 0)
+		fprintf(stderr, "writ svid watch: %s%s\n",
+			denied ? "the identity was taken away: " : "", writ_safe(err->msg));
+	w->err = *err;
 	if (final) {
-		w->err = *err;
 		w->failed = true;
 		writ_loop_stop(w->loop);
 	}
@@ -192,7 +219,14 @@ static void on_signal(void *arg, int signum)
 		writ_loop_stop(w->loop);
 		return;
 	}
-	if (w->command.pid && writ_child_poll(&w->command) && w->command_due)
+	if (!w->command.pid || w->command.reported || !writ_child_poll(&w->command))
+		return;
+	w->command.reported = true;
+	int code = writ_child_exit_code(&w->command);
+	if (code)
+		fprintf(stderr, "writ svid watch: -exec: the command ended with %d%s\n", code,
+			code == 127 ? " (it could not be started)" : "");
+	if (w->command_due)
 		start_command(w);
 }
 
@@ -241,6 +275,8 @@ static writ_rc run_watch(struct writ_invocation *in, struct writ_err *err)
 	if (rc == WRIT_OK)
 		rc = writ_output_is_json(&in->args, &w.json, err);
 	if (rc == WRIT_OK)
+		rc = check_command(&in->args, err);
+	if (rc == WRIT_OK)
 		rc = writ_crypto_init(err);
 	if (rc == WRIT_OK && dir)
 		rc = writ_svid_files_open(dir, &w.files, err);
@@ -270,7 +306,10 @@ static const struct writ_command commands[] = {
 		.run = run_watch,
 		.detail = "With -write the three files are links into one folder that is swapped "
 			  "as a whole: certificate, key and bundle are "
-			  "always of one generation. The key has mode 0600." },
+			  "always of one generation. A program that reads them one by one should "
+			  "read them "
+			  "through DIR/.current, or again after each change. The key has mode "
+			  "0600." },
 };
 const struct writ_command_group writ_commands_svid = { "Identities", commands,
 	WRIT_COUNT(commands) };

@@ -67,7 +67,8 @@ static void find_generation(struct writ_svid_files *f)
 writ_rc writ_svid_files_open(const char *dir, struct writ_svid_files **ret, struct writ_err *err)
 {
 	struct stat st;
-	writ_rc rc = stat(dir, &st) == 0 ? WRIT_OK : writ_fs_ensure_dir(dir, 0700, err);
+	/* A folder that is there may be readable for others, never writable. */
+	writ_rc rc = writ_fs_ensure_dir(dir, stat(dir, &st) == 0 ? 0755 : 0700, err);
 	if (rc != WRIT_OK)
 		return rc;
 	struct writ_svid_files *f = writ_alloc(sizeof(*f));
@@ -143,7 +144,8 @@ writ_rc writ_svid_files_put(struct writ_svid_files *f, const struct writ_wl_upda
 	const struct writ_svid *s, struct writ_err *err)
 {
 	char folder[64];
-	snprintf(folder, sizeof(folder), PREFIX "%u", (unsigned)(f->generation + 1));
+	/* A number is used once, also when what was begun under it failed. */
+	snprintf(folder, sizeof(folder), PREFIX "%u", (unsigned)++f->generation);
 	writ_rc rc = write_generation(f, folder, u, s, err);
 	if (rc == WRIT_OK)
 		rc = put_link(f, folder, CURRENT, err);
@@ -155,7 +157,6 @@ writ_rc writ_svid_files_put(struct writ_svid_files *f, const struct writ_wl_upda
 	}
 	if (rc != WRIT_OK)
 		return writ_wrap(err, rc, "-write %s", f->dir);
-	f->generation++;
 	drop_old(f);
 	return WRIT_OK;
 }
