@@ -158,6 +158,7 @@ static writ_rc run(
 	rc = serve(loop, cfg, token, err);
 	writ_rpc_shutdown();
 	writ_loop_free(loop);
+	writ_job_shutdown();
 	return rc;
 }
 

@@ -34,3 +34,8 @@ void writ_job_run(struct writ_loop *l, struct writ_job *j)
 	assert(rc == 0);
 	(void)rc;
 }
+
+void writ_job_shutdown(void)
+{
+	uv_library_shutdown();
+}

@@ -65,6 +65,9 @@ struct writ_job {
 	void *impl;
 };
 void writ_job_run(struct writ_loop *l, struct writ_job *j);
+/* Ends the pool's threads: the last act of a process, after every loop was freed. OpenSSL keeps a
+ * random generator for each thread, which is wiped and freed with it. */
+void writ_job_shutdown(void);
 
 /* A thread of its own with a queue: for a database connection, which is always touched by one
  * thread. Tasks run in order; batch lets the owner see how many are waiting (group commit). batch
