@@ -19,7 +19,7 @@ struct writ_rpc_status {
 	const void *details; /* grpc-status-details-bin: packed google.rpc.Status; may be NULL */
 	size_t n_details;
 };
-/* "path: PermissionDenied: text" into err; returns its rc. */
+/* "what: PermissionDenied: text" into err; what may be NULL. Returns its rc. */
 writ_rc writ_rpc_status_err(
 	const struct writ_rpc_status *s, const char *what, struct writ_err *err);
 

@@ -13,8 +13,8 @@ writ_rc writ_rpc_status_err(const struct writ_rpc_status *s, const char *what, s
 {
 	if (s->rc == WRIT_OK)
 		return WRIT_OK;
-	return writ_fail(err, s->rc, "%s: %s: %s", what, writ_grpc_status_name(s->code),
-		s->message ? s->message : "");
+	return writ_fail(err, s->rc, "%s%s%s: %s", what ? what : "", what ? ": " : "",
+		writ_grpc_status_name(s->code), s->message ? s->message : "");
 }
 
 /* A call that somebody waits for. It may outlive the waiting. */
