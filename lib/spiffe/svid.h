@@ -39,7 +39,8 @@ void writ_svid_unrefp(struct writ_svid **s);
 int64_t writ_svid_not_after(const struct writ_svid *s);
 int64_t writ_svid_not_before(const struct writ_svid *s);
 /* When to renew: at 35 % +-5 points of the certificate's real life (docs: design table), Unix
- * milliseconds. */
+ * milliseconds. Of a life under a minute the first ten seconds do not count: they were over when
+ * the certificate was made. */
 int64_t writ_svid_renew_at_ms(int64_t not_before_s, int64_t not_after_s, unsigned random_0_to_999);
 
 #endif

@@ -500,6 +500,8 @@ static void renewal_is_due_at_a_third_of_life(void **state)
 	assert_int_equal(writ_svid_renew_at_ms(1000, 1100, 500), 1035000);
 	assert_int_equal(writ_svid_renew_at_ms(1000, 1100, 999), 1039990);
 	assert_int_equal(writ_svid_renew_at_ms(0, 60, 0), 18000);
+	/* issued at 10 for ten seconds, dated back: due after it was there */
+	assert_int_equal(writ_svid_renew_at_ms(0, 20, 500), 13500);
 }
 
 static void *verify_often(void *arg)
