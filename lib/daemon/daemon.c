@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/daemon.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/notify.h"
@@ -15,6 +16,7 @@
 
 #define SIGNALS      4
 #define EXIT_HARD    1
+#define REPEAT_MS    500
 #define HTTP_OK_BODY "{}\n"
 
 struct writ_daemon {
@@ -24,6 +26,7 @@ struct writ_daemon {
 	struct writ_timer *deadline;
 	char *live_path, *ready_path, *notify_socket;
 	bool stopping;
+	int64_t stopping_since_ms;
 };
 
 static void hard_end(void *arg)
@@ -39,6 +42,7 @@ void writ_daemon_begin_stop(struct writ_daemon *d)
 	if (d->stopping)
 		return;
 	d->stopping = true;
+	d->stopping_since_ms = writ_mono_ms();
 	writ_notify(d->notify_socket, "STOPPING=1\n");
 	WRIT_LOG(INFO, "daemon.stopping");
 	writ_timer_start(d->deadline, d->cfg.stop_deadline_ms + 1000);
@@ -49,7 +53,9 @@ static void on_end(void *arg, int signum)
 {
 	struct writ_daemon *d = arg;
 	(void)signum;
-	if (d->stopping)
+	/* systemd, a terminal and timeout(1) signal a whole group, and so does a parent of ours:
+	 * what comes at once is one wish. */
+	if (d->stopping && writ_mono_ms() - d->stopping_since_ms >= REPEAT_MS)
 		_exit(EXIT_HARD);
 	writ_daemon_begin_stop(d);
 }

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define REPEAT_MS    500
 #define STUCK_AGE_MS 5000 /* a younger one is not called stuck */
 #define FAILED       1
 
@@ -183,8 +184,11 @@ static void reap(struct writ_monitor *m)
 
 static void stop(struct writ_monitor *m, int signum)
 {
-	if (m->stopping) { /* asked twice: at once */
-		writ_child_signal(&m->serving, SIGKILL);
+	if (m->stopping) {
+		/* Asked again: at once. What comes together with the first is one wish: timeout(1)
+		 * signals its child and then the group. */
+		if (writ_mono_ms() - (m->kill_at_ms - m->config->stop_ms) >= REPEAT_MS)
+			writ_child_signal(&m->serving, SIGKILL);
 		return;
 	}
 	m->stopping = true;
