@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +21,9 @@ writ_rc writ_serve_lock(const char *data_dir, int64_t wait_ms, int *ret, struct 
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (fd < 0)
 		return writ_fail_errno(err, errno, "open %s", path);
+	struct stat st;
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return writ_fail(err, WRIT_EDENIED, "%s is no plain file: move it away", path);
 	int64_t until = writ_mono_ms() + wait_ms;
 	while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		const struct timespec pause = { .tv_nsec = LOOK_MS * 1000000L };

@@ -159,7 +159,10 @@ static void start_ca(struct serve *s)
 			.organization =
 				subject->organization.n ? subject->organization.items[0] : NULL,
 			.common_name = subject->common_name },
-		.server_svid_ttl_s = cfg->agent_ttl_ms / 1000,
+		.server_svid_ttl_s = (cfg->agent_ttl_ms > cfg->default_x509_svid_ttl_ms
+						     ? cfg->agent_ttl_ms
+						     : cfg->default_x509_svid_ttl_ms) /
+			1000,
 		.known = (const char *const *)known,
 	};
 	const struct writ_ca_slot *slot;
@@ -313,6 +316,21 @@ static writ_rc start(struct serve *s, int control_fd, struct writ_err *err)
 	return rc;
 }
 
+/* A start that failed halfway: no call has come in, nothing is under way. */
+static void undo(struct serve *s)
+{
+	bool never = false;
+	free_all(s);
+	(void)writ_loop_run_until(s->loop, &never, writ_mono_ms() + 1);
+	if (s->api.registry)
+		writ_registry_close(s->api.registry);
+	writ_audit_close(s->api.audit);
+	writ_timer_free(s->look);
+	writ_closep(&s->lock);
+	if (s->daemon)
+		writ_daemon_done(s->daemon);
+}
+
 writ_rc writ_serve(const struct writ_server_config *cfg, int control_fd, struct writ_err *err)
 {
 	struct serve *s = writ_alloc(sizeof(*s));
@@ -329,14 +347,15 @@ writ_rc writ_serve(const struct writ_server_config *cfg, int control_fd, struct 
 	writ_daemon_raise_limits();
 	writ_rpc_init();
 	rc = start(s, control_fd, err);
-	/* What failed at its start ends with the process: nothing has been changed yet. */
-	if (rc != WRIT_OK)
-		return rc;
-	writ_loop_run(s->loop);
+	if (rc == WRIT_OK) {
+		writ_loop_run(s->loop);
+		rc = s->failed.rc;
+		*err = s->failed;
+	} else {
+		undo(s);
+	}
 	writ_rpc_shutdown();
 	writ_loop_free(s->loop);
-	rc = s->failed.rc;
-	*err = s->failed;
 	writ_free(s);
 	return rc;
 }
