@@ -141,7 +141,7 @@ static writ_rc configure(sqlite3 *db, struct writ_err *err)
 	return writ_sqlite_exec(db,
 		"PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;"
 		"PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON;"
-		"PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 4096;"
+		"PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 8192;"
 		"PRAGMA journal_size_limit = 67108864",
 		err);
 }

@@ -2,7 +2,8 @@
 /* store: what outlives the process. A backend is a vtable that one thread at a time calls; this
  * module owns that thread and the group commit: all transactions that wait share one commit of the
  * database, each stands or falls by itself, and each that stands gets the next revision of one
- * gap-free sequence. When done() says WRIT_OK the change is on disk. docs/adr has the reasons. */
+ * gap-free sequence. When done() says WRIT_OK the change is on disk. docs/adr/0010 has the reasons.
+ */
 #ifndef WRIT_STORE_STORE_H
 #define WRIT_STORE_STORE_H
 
