@@ -26,6 +26,15 @@ static void on_until(uv_timer_t *h)
 	(void)h; /* its firing ends uv_run(UV_RUN_ONCE), which is all that it is for */
 }
 
+static void on_before_sleep(uv_prepare_t *h)
+{
+	struct writ_loop *l = writ_container(h, struct writ_loop, before_sleep);
+	bool come = l->awaited ? *l->awaited || !uv_is_active((uv_handle_t *)&l->until)
+			       : !l->jobs && !writ_loop_has_tasks(l);
+	if (come)
+		uv_stop(&l->uv);
+}
+
 /* What can only fail by a mistake in this folder. */
 static void must(int rc, const char *what)
 {
@@ -50,6 +59,7 @@ writ_rc writ_loop_new(struct writ_loop **ret, struct writ_err *err)
 	}
 	must(uv_idle_init(&l->uv, &l->more), "idle handle");
 	must(uv_timer_init(&l->uv, &l->until), "timer of the loop");
+	must(uv_prepare_init(&l->uv, &l->before_sleep), "prepare handle");
 	l->wake.data = l;
 	l->local_end = &l->local;
 	l->on_more = on_more;
@@ -93,6 +103,8 @@ void writ_loop_stop(struct writ_loop *l)
 
 bool writ_loop_run_until(struct writ_loop *l, const bool *flag, int64_t deadline_ms)
 {
+	l->awaited = flag;
+	must(uv_prepare_start(&l->before_sleep, on_before_sleep), "prepare handle");
 	while (!*flag && !atomic_load(&l->stop)) {
 		int64_t left = deadline_ms - writ_mono_ms();
 		if (left <= 0)
@@ -102,6 +114,8 @@ bool writ_loop_run_until(struct writ_loop *l, const bool *flag, int64_t deadline
 		run(l, UV_RUN_ONCE);
 	}
 	(void)uv_timer_stop(&l->until);
+	(void)uv_prepare_stop(&l->before_sleep);
+	l->awaited = NULL;
 	return *flag;
 }
 
@@ -109,7 +123,7 @@ bool writ_loop_run_until(struct writ_loop *l, const bool *flag, int64_t deadline
 static void refuse_foreign(uv_handle_t *h, void *arg)
 {
 	const struct writ_loop *l = arg;
-	const void *own[] = { &l->wake, &l->more, &l->until };
+	const void *own[] = { &l->wake, &l->more, &l->until, &l->before_sleep };
 	bool ours = uv_is_closing(h);
 	for (size_t i = 0; i < WRIT_COUNT(own); i++)
 		ours = ours || own[i] == h;
@@ -123,12 +137,15 @@ void writ_loop_free(struct writ_loop *l)
 {
 	if (!l)
 		return;
+	must(uv_prepare_start(&l->before_sleep, on_before_sleep), "prepare handle");
 	while (l->jobs || writ_loop_has_tasks(l))
 		run(l, UV_RUN_ONCE);
+	(void)uv_prepare_stop(&l->before_sleep);
 	uv_walk(&l->uv, refuse_foreign, l);
 	uv_close((uv_handle_t *)&l->wake, NULL);
 	uv_close((uv_handle_t *)&l->more, NULL);
 	uv_close((uv_handle_t *)&l->until, NULL);
+	uv_close((uv_handle_t *)&l->before_sleep, NULL);
 	run(l, UV_RUN_DEFAULT);
 	must(uv_loop_close(&l->uv), "close the loop");
 	writ_free(l);

@@ -14,6 +14,10 @@ struct writ_loop {
 	uv_async_t wake;  /* another thread posted, or asked to stop */
 	uv_idle_t more;   /* active while `local` is not empty: the loop does not sleep then */
 	uv_timer_t until; /* of writ_loop_run_until */
+	/* Active while somebody waits for something: a timer or a task of this very iteration may
+	 * have brought it, and the loop would sleep all the same. */
+	uv_prepare_t before_sleep;
+	const bool *awaited; /* of writ_loop_run_until; NULL: the loop waits for its own end */
 	_Atomic(struct writ_task *) inbox;    /* from other threads, latest first */
 	struct writ_task *local, **local_end; /* posted by the loop's own thread, in order */
 	uv_idle_cb on_more;

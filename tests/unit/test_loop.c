@@ -387,6 +387,43 @@ static void signals_are_events(void **state)
 	writ_signal_free(NULL);
 }
 
+struct awaited {
+	struct writ_task task;
+	struct writ_loop *loop;
+	bool done;
+};
+
+static void arrive(struct writ_task *t)
+{
+	writ_container(t, struct awaited, task)->done = true;
+}
+
+static void arrive_by_timer(void *arg)
+{
+	((struct awaited *)arg)->done = true;
+}
+
+static void post_by_timer(void *arg)
+{
+	struct awaited *a = arg;
+	writ_loop_post(a->loop, &a->task);
+}
+
+/* What a timer or a task brings in the iteration that would sleep next is not slept on. */
+static void waiting_ends_at_once_when_it_has_come(void **state)
+{
+	void (*const ways[])(void *) = { arrive_by_timer, post_by_timer };
+	for (size_t i = 0; i < WRIT_COUNT(ways); i++) {
+		struct awaited a = { .task.run = arrive, .loop = *state };
+		struct writ_timer *t = writ_timer_new(a.loop, ways[i], &a);
+		int64_t start = writ_mono_ms();
+		writ_timer_start(t, 0);
+		assert_true(writ_loop_run_until(a.loop, &a.done, start + PATIENCE_MS));
+		assert_in_range(writ_mono_ms() - start, 0, PATIENCE_MS / 2);
+		writ_timer_free(t);
+	}
+}
+
 int main(void)
 {
 #define ON_A_LOOP(test) cmocka_unit_test_setup_teardown(test, enter, leave)
@@ -400,6 +437,7 @@ int main(void)
 		ON_A_LOOP(timers_fire_in_the_order_of_their_time),
 		ON_A_LOOP(a_timer_may_rearm_and_free_itself),
 		ON_A_LOOP(jobs_work_elsewhere_and_end_on_the_loop),
+		ON_A_LOOP(waiting_ends_at_once_when_it_has_come),
 		cmocka_unit_test(freeing_the_loop_waits_for_jobs),
 		cmocka_unit_test(a_worker_takes_all_that_waits_as_one_batch),
 		ON_A_LOOP(a_task_goes_to_a_worker_and_comes_back),
