@@ -142,9 +142,14 @@ static writ_rc issue_ca(struct writ_signer *s, struct writ_issue *q, struct writ
 	return rc ? rc : record_ca(s, q, slot, err);
 }
 
+/* before: the certificate that the new one takes the place of; NULL: none. It keeps that one's
+ * name, because whoever has the old one as an anchor finds it by name and key (docs/adr/0009). */
 static writ_rc make_ca(struct writ_signer *s, const Writ__Signer__V1__PrepareCa *p,
-	struct writ_slot *slot, int64_t now, struct writ_err *err)
+	const struct writ_cert *before, struct writ_slot *slot, int64_t now, struct writ_err *err)
 {
+	struct writ_str name = { .p = NULL };
+	if (before)
+		name = writ_cert_subject_der(before);
 	struct writ_pubkey pub;
 	writ_rc rc = slot->key ? WRIT_OK
 			       : s->config.keys->vt->generate(s->config.keys,
@@ -158,6 +163,8 @@ static writ_rc make_ca(struct writ_signer *s, const Writ__Signer__V1__PrepareCa 
 		.trust_domain = s->config.trust_domain,
 		.spiffe_id = id,
 		.subject = { p->country, p->organization, p->common_name },
+		.subject_der = (const uint8_t *)name.p,
+		.subject_der_len = name.n,
 		.key = &pub,
 		.not_before = p->not_before,
 		.not_after = p->not_after,
@@ -214,7 +221,8 @@ writ_rc writ_signer_prepare(struct writ_signer *s, const writ_signer_request *q,
 	WRIT_AUTO(writ_slot_done) struct writ_slot slot = { .state = WRIT_SLOT_PREPARED };
 	rc = choose_slot(s, q->prepare_ca->renew_authority_id, now, &slot, &place, err);
 	if (!rc)
-		rc = make_ca(s, q->prepare_ca, &slot, now, err);
+		rc = make_ca(s, q->prepare_ca,
+			*q->prepare_ca->renew_authority_id ? place->cert : NULL, &slot, now, err);
 	if (rc)
 		return rc;
 	if (place == &s->slots[s->n])

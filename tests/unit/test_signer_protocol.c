@@ -242,6 +242,58 @@ static void a_leaf_never_outlives_its_issuer(void **state)
 	kit_free(r);
 }
 
+/* docs/adr/0009: an agent that knows the old certificate takes what was signed under the new one.
+ */
+static void a_ca_that_is_certified_again_is_found_under_its_old_certificate(void **state)
+{
+	struct kit *k = *state;
+	struct writ_err err = { 0 };
+	struct writ_cert *old = NULL, *leaf = NULL;
+	struct writ_anchors *anchors = NULL;
+	struct kit_item item, *items[] = { &item };
+	int64_t now = writ_wall_ms();
+	kit_make_active(k, 100);
+	kit_reply *r = kit_status(k);
+	assert_int_equal(
+		writ_cert_parse(r->cas[0]->cert.data, r->cas[0]->cert.len, &old, &err), WRIT_OK);
+	writ_clock_set_wall_ms(now + 1000 * 1000);
+	Writ__Signer__V1__PrepareCa p = WRIT__SIGNER__V1__PREPARE_CA__INIT;
+	kit_request q = WRIT__SIGNER__V1__REQUEST__INIT;
+	p.trust_domain = (char[]){ KIT_TD };
+	p.key_type = WRIT_KEY_P256;
+	p.not_before = writ_wall_s() - 10;
+	p.not_after = writ_wall_s() + 3600;
+	p.organization = (char[]){ "Writ" };
+	p.renew_authority_id = r->cas[0]->authority_id;
+	q.op_case = WRIT__SIGNER__V1__REQUEST__OP_PREPARE_CA;
+	q.prepare_ca = &p;
+	kit_reply *again = kit_ask(k, &q);
+	assert_int_equal(again->rc, 0);
+	assert_int_equal(again->n_cas, 1);
+	assert_true(again->cas[0]->active);
+	assert_string_equal(again->cas[0]->authority_id, r->cas[0]->authority_id);
+	kit_free(again);
+	kit_free(r);
+	kit_item(&item);
+	r = kit_sign(k, items, 1);
+	assert_int_equal(r->results[0]->rc, 0);
+	assert_int_equal(
+		writ_cert_parse(r->results[0]->cert.data, r->results[0]->cert.len, &leaf, &err),
+		WRIT_OK);
+	kit_free(r);
+	assert_int_equal(writ_anchors_new(&old, 1, &anchors, &err), WRIT_OK);
+	assert_int_equal(
+		writ_chain_verify(anchors, &leaf, 1, WRIT_PURPOSE_ANY, writ_wall_s(), &err),
+		WRIT_EEXPIRED);
+	writ_anchors_allow_expired(anchors, 3600);
+	if (writ_chain_verify(anchors, &leaf, 1, WRIT_PURPOSE_ANY, writ_wall_s(), &err) != WRIT_OK)
+		fail_msg("%s", err.msg);
+	writ_anchors_unref(anchors);
+	writ_cert_unref(old);
+	writ_cert_unref(leaf);
+	writ_clock_set_wall_ms(-1);
+}
+
 static void batches_are_bounded(void **state)
 {
 	struct kit *k = *state;
@@ -497,6 +549,7 @@ int main(void)
 		T(a_ca_outside_its_rules_is_not_made),
 		T(every_certificate_is_on_record_and_no_refused_one),
 		T(a_leaf_never_outlives_its_issuer),
+		T(a_ca_that_is_certified_again_is_found_under_its_old_certificate),
 		T(batches_are_bounded),
 		T(a_full_disk_issues_nothing_and_heals),
 		T(a_line_that_a_killed_process_left_open_is_ended),
