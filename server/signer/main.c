@@ -8,6 +8,7 @@
 #include "signer/serve.h"
 #include "signer/vault.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,6 +21,16 @@ static bool is_socket(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_STREAM;
 }
 
+/* A service manager and a terminal signal every process of a group. The signer serves until the
+ * monitor, which knows when the last request was answered, ends it. */
+static void ignore_group_signals(void)
+{
+	static const int all[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 };
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+	for (size_t i = 0; i < WRIT_COUNT(all); i++)
+		(void)sigaction(all[i], &ignore, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "--version") == 0)
@@ -30,6 +41,7 @@ int main(int argc, char **argv)
 		return WRIT_SIGNER_EXIT_SETUP;
 	}
 	writ_process_harden();
+	ignore_group_signals();
 	(void)close_range(WRIT_SIGNER_FD_MONITOR + 1, ~0U, 0);
 	struct writ_err err = { 0 };
 	const struct writ_signer_fds fds = { WRIT_SIGNER_FD_SERVER, WRIT_SIGNER_FD_RECORD,
