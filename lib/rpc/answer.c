@@ -122,6 +122,7 @@ void writ_call_sent(struct tag *t, bool ok)
 	} else if (ok && !c->ended && c->writable) {
 		c->writable(c);
 	}
+	writ_call_deliver_waiting(c);
 	writ_call_unref(c);
 }
 

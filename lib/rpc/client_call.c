@@ -201,6 +201,10 @@ static void start(struct writ_rpc *r, const struct writ_rpc_request *req)
 {
 	grpc_byte_buffer *b = NULL;
 	grpc_op op;
+	if (r->channel->closing) {
+		(void)writ_fail(&r->err, WRIT_ECANCELED, "%s: the channel is closed", req->path);
+		return;
+	}
 	if (req->message && writ_wire_pack(req->message, &b, &r->err) != WRIT_OK)
 		return;
 	r->grpc = grpc_channel_create_call(r->channel->grpc, NULL, GRPC_PROPAGATE_DEFAULTS,
@@ -230,7 +234,7 @@ static void not_started(struct writ_task *t)
 struct writ_rpc *writ_rpc_start(struct writ_channel *c, const struct writ_rpc_request *req)
 {
 	struct writ_rpc *r = writ_alloc(sizeof(*r));
-	assert(!c->closing && (req->message || req->bidi));
+	assert(req->message || req->bidi);
 	r->channel = c;
 	r->req = *req;
 	r->req.message = NULL;

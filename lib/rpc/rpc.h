@@ -25,10 +25,11 @@ struct writ_rpc_method {
 	/* Unary and server stream: the request is there. Bidi: the first message is there. NULL:
 	 * known, answers Unimplemented. */
 	void (*handle)(struct writ_call *c);
-	void (*message)(
-		struct writ_call *c); /* bidi: a further message; writ_call_request gives it */
-	void (*half_closed)(struct writ_call
-			*c); /* bidi: the client is done sending; NULL: ends the call with OK */
+	/* Bidi: a further message; writ_call_request gives it. It comes only when nothing is being
+	 * sent, so that it can be answered at once. */
+	void (*message)(struct writ_call *c);
+	/* Bidi: the client is done sending, likewise. NULL: the call ends with OK. */
+	void (*half_closed)(struct writ_call *c);
 };
 
 struct writ_rpc_server_config {

@@ -43,6 +43,7 @@ static grpc_server *make_grpc(const struct writ_rpc_server_config *cfg)
 		number((char[]){ GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS },
 			PING_MIN_MS),
 		number((char[]){ GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS }, 1),
+		number((char[]){ GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION }, 0),
 		/* only a network loses a peer without a word; last, because of the count below */
 		number((char[]){ GRPC_ARG_KEEPALIVE_TIME_MS }, KEEPALIVE_MS),
 		number((char[]){ GRPC_ARG_KEEPALIVE_TIMEOUT_MS }, KEEPALIVE_WAIT_MS),
@@ -101,12 +102,11 @@ static void front_ready(void *arg, int fd, struct writ_peer *peer)
 {
 	struct writ_rpc_server *s = arg;
 	(void)peer;
-	if (s->state >= SERVER_CUTS) {
-		close(fd);
-		return;
-	}
 	s->conns++;
-	adopt(s, fd);
+	if (s->state < SERVER_CUTS)
+		adopt(s, fd);
+	else
+		close(fd);
 }
 
 static void front_closed(void *arg, struct writ_peer *peer, const char *why)

@@ -38,6 +38,7 @@ struct writ_rpc_server {
 	struct tag shut; /* gRPC has shut down */
 	bool shut_done;
 	struct writ_timer *cut; /* the end of patience while stopping */
+	bool impatient;         /* ... has come */
 	int64_t stop_ms;
 	void (*stopped)(void *arg);
 	void *stopped_arg;
@@ -66,7 +67,9 @@ struct writ_call {
 	bool sending;   /* `sent` is at gRPC */
 	bool end_waits; /* the status goes out when what is being sent has gone */
 	bool head_sent, close_asked, reading;
-	int cancelled; /* gRPC's answer to close_asked */
+	bool received_ok;
+	bool received_waits; /* until what is being sent has gone */
+	int cancelled;       /* gRPC's answer to close_asked */
 	struct tag arrived, received, sent, closed;
 	grpc_metadata_array metadata;
 	grpc_call_details details; /* of calls to unknown paths */
@@ -122,6 +125,7 @@ void writ_call_closed(struct tag *t, bool ok);
 /* stream.c */
 void writ_call_read(struct writ_call *c); /* bidi: the next message */
 void writ_call_received(struct tag *t, bool ok);
+void writ_call_deliver_waiting(struct writ_call *c);
 void writ_call_enter(struct writ_call *c); /* the request is there */
 
 #endif

@@ -50,7 +50,7 @@ void writ_server_check(struct writ_rpc_server *s)
 		shut_down(s);
 	if (s->state != SERVER_CUTS || !s->shut_done || s->n_calls > 0 || s->n_posted > 0)
 		return;
-	if (s->conns > 0 && writ_mono_ms() < s->stop_ms)
+	if (s->conns > 0 && !s->impatient)
 		return;
 	s->state = SERVER_GOES;
 	s->task.run = last; /* not from inside a tag: the queue goes too */
@@ -75,6 +75,7 @@ static bool every_connection(void *arg, const struct writ_peer *p)
 static void out_of_patience(void *arg)
 {
 	struct writ_rpc_server *s = arg;
+	s->impatient = true;
 	if (s->front)
 		writ_front_cut(s->front, every_connection, NULL, stopping);
 	if (s->state == SERVER_ENDS)

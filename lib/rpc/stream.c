@@ -101,11 +101,9 @@ static void half_closed(struct writ_call *c)
 		writ_call_end(c, GRPC_STATUS_OK, "");
 }
 
-void writ_call_received(struct tag *t, bool ok)
+static void deliver(struct writ_call *c)
 {
-	struct writ_call *c = writ_container(t, struct writ_call, received);
-	c->reading = false;
-	if (c->ended || !ok) {
+	if (c->ended || !c->received_ok) {
 		/* the end of the call has been seen, or will be at once */
 	} else if (!c->payload) {
 		half_closed(c);
@@ -119,4 +117,25 @@ void writ_call_received(struct tag *t, bool ok)
 		writ_call_read(c);
 	}
 	writ_call_unref(c);
+}
+
+/* The answer to a message may be overtaken by the next one: the handler gets that one when it can
+ * answer it. */
+void writ_call_received(struct tag *t, bool ok)
+{
+	struct writ_call *c = writ_container(t, struct writ_call, received);
+	c->reading = false;
+	c->received_ok = ok;
+	if (c->sending && !c->ended)
+		c->received_waits = true;
+	else
+		deliver(c);
+}
+
+void writ_call_deliver_waiting(struct writ_call *c)
+{
+	if (!c->received_waits || (c->sending && !c->ended))
+		return;
+	c->received_waits = false;
+	deliver(c);
 }

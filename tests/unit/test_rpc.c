@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc_fixture.h"
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 static writ_rc call(struct fixture *f, const char *path, const char *text, char *out, size_t n,
 	struct writ_rpc_status *st, struct writ_err *err)
 {
@@ -366,125 +363,6 @@ static void a_bidi_client_that_cancels_is_seen(void **state)
 	assert_int_equal(f->last_status, 1);
 }
 
-/* Never OK, never Canceled: several clients take those for the end of all. */
-static void a_server_that_stops_ends_streams_with_unavailable(void **state)
-{
-	struct fixture *f = *state;
-	struct probe s[4] = { { .want = 1 }, { .want = 1 }, { .want = 1 }, { .want = 1 } };
-	probe_start(&s[0], f, "/t.Echo/Idle", "x");
-	probe_start(&s[1], f, "/t.Echo/Idle", "x");
-	probe_start_with(
-		&s[2], f, (struct writ_rpc_request){ .path = "/t.Echo/Bidi", .bidi = true }, "x");
-	for (int i = 0; i < 3; i++)
-		probe_wait(&s[i]);
-	f->hold_on_end = true;
-	f->held = NULL;
-	probe_start(&s[3], f, "/t.Echo/Hold", "x");
-	while (!f->held)
-		writ_loop_run_until(f->loop, &s[3].done, writ_mono_ms() + 1);
-	fixture_stop(f, WAIT_MS);
-	wait_for(f, &f->stopped);
-	for (int i = 0; i < 4; i++) {
-		wait_count(f, &s[i].ended, 1);
-		assert_int_equal(s[i].status.code, 14);
-		assert_int_equal(s[i].status.rc, WRIT_EUNAVAIL);
-	}
-	assert_int_equal(f->after, 4);
-	assert_int_equal(f->ended, 4);
-	assert_string_equal(s[0].text, "the server is stopping");
-}
-
-static void stopping_waits_for_a_handler_that_holds_a_call(void **state)
-{
-	struct fixture *f = *state;
-	struct probe p = { 0 };
-	Text m = TEXT_INIT;
-	probe_start(&p, f, "/t.Echo/Hold", "x");
-	while (!f->held)
-		writ_loop_run_until(f->loop, &p.done, writ_mono_ms() + 1);
-	fixture_stop(f, 20);
-	wait_count(f, &p.ended, 1);
-	assert_int_equal(p.status.code, 14);
-	assert_false(writ_loop_run_until(f->loop, &f->stopped, writ_mono_ms() + 60));
-	assert_true(writ_call_cancelled(f->held));
-	writ_call_reply(f->held, &m.base);
-	wait_for(f, &f->stopped);
-}
-
-/* A peer that opens /t.Echo/Idle with a flow-control window of nothing: no message, and so no
- * status, can ever go to it. */
-static const char blocked[] =
-	"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-	"\0\0\6\4\0\0\0\0\0\0\4\0\0\0\0" /* SETTINGS: initial window 0 */
-	"\0\0\70\1\4\0\0\0\1"            /* HEADERS */
-	"\203\206\4\14/t.Echo/Idle\1\1x" /* POST, http, path, authority */
-	"\20\2te\10trailers\17\20\20application/grpc"
-	"\20\1k\1v"
-	"\0\0\5\0\1\0\0\0\1\0\0\0\0\0"; /* DATA: an empty message, and the end */
-
-static void a_client_that_takes_nothing_cannot_hold_up_a_stop(void **state)
-{
-	struct fixture *f = *state;
-	int pair[2];
-	assert_int_equal(
-		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
-	struct writ_peer *peer = writ_alloc(sizeof(*peer));
-	peer->refs = 1;
-	peer->pidfd = -1;
-	writ_rpc_server_add_fd(f->server, pair[1], peer);
-	writ_peer_unref(peer);
-	assert_int_equal(send(pair[0], blocked, sizeof(blocked) - 1, 0), (int)sizeof(blocked) - 1);
-	while (!f->held)
-		writ_loop_run_until(f->loop, &f->stopped, writ_mono_ms() + 1);
-	assert_true(f->held->sending);
-	fixture_stop(f, 50);
-	wait_for(f, &f->stopped);
-	assert_int_equal(f->ended, 1);
-	assert_int_equal(f->last_status, 14);
-	close(pair[0]);
-}
-
-static void a_broken_connection_ends_each_call_once(void **state)
-{
-	struct fixture *f = *state;
-	struct probe p = { .want = 1 }, q = { 0 };
-	probe_start(&p, f, "/t.Echo/Idle", "x");
-	probe_wait(&p);
-	assert_int_equal(shutdown(f->server_fd[0], SHUT_RDWR), 0);
-	wait_count(f, &p.ended, 1);
-	assert_int_equal(p.status.code, 14);
-	wait_count(f, &f->after, 1);
-	assert_int_equal(f->ended, 1);
-	/* there is no other connection behind a channel: later calls fail at once */
-	probe_start(&q, f, "/t.Echo/Unary", "x");
-	assert_int_equal(q.ended, 0);
-	wait_count(f, &q.ended, 1);
-	assert_int_equal(q.status.code, 14);
-	assert_int_equal(p.ended, 1);
-}
-
-static void set_true(void *arg)
-{
-	*(bool *)arg = true;
-}
-
-static void a_channel_that_is_closed_cancels_its_calls(void **state)
-{
-	struct fixture *f = *state;
-	struct probe p[5] = { 0 };
-	bool closed = false;
-	for (int i = 0; i < 5; i++)
-		probe_start(&p[i], f, "/t.Echo/Idle", "x");
-	writ_channel_close(f->ch[0], set_true, &closed);
-	f->ch[0] = NULL;
-	assert_false(closed);
-	wait_for(f, &closed);
-	for (int i = 0; i < 5; i++) {
-		assert_int_equal(p[i].ended, 1);
-		assert_int_equal(p[i].status.code, 1);
-	}
-}
-
 struct many {
 	struct fixture *f;
 	int started, ended, good;
@@ -546,21 +424,7 @@ static void two_thousand_calls_over_eight_channels(void **state)
 	assert_int_equal(m.f->server->n_calls, 0);
 }
 
-static void connecting_says_what_is_wrong(void **state)
-{
-	struct fixture *f = *state;
-	struct writ_channel *c = NULL;
-	struct writ_err err;
-	char longer[200];
-	memset(longer, 'x', sizeof(longer) - 1);
-	longer[sizeof(longer) - 1] = 0;
-	assert_fails(writ_channel_unix(f->loop, "/nonexistent/sock", &c, &err), WRIT_EUNAVAIL, err,
-		"/nonexistent/sock: there is no such socket");
-	assert_fails(writ_channel_unix(f->loop, longer, &c, &err), WRIT_EINVAL, err, "longer than");
-	assert_null(c);
-}
-
-int main(void)
+int main(int argc, char **argv)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
@@ -583,13 +447,9 @@ int main(void)
 		TEST(a_bidi_streams_queue_is_bounded),
 		TEST(a_bidi_stream_without_a_message_is_refused),
 		TEST(a_bidi_client_that_cancels_is_seen),
-		TEST(a_server_that_stops_ends_streams_with_unavailable),
-		TEST(stopping_waits_for_a_handler_that_holds_a_call),
-		TEST(a_client_that_takes_nothing_cannot_hold_up_a_stop),
-		TEST(a_broken_connection_ends_each_call_once),
-		TEST(a_channel_that_is_closed_cancels_its_calls),
 		TEST(two_thousand_calls_over_eight_channels),
-		TEST(connecting_says_what_is_wrong),
 	};
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
