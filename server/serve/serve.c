@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define STOP_LOOK_MS 5
+#define LOST_MS      200
 #define LOCK_WAIT_MS 8000
 
 struct serve {
@@ -38,6 +39,7 @@ struct serve {
 	unsigned servers_left; /* that still stop */
 	struct writ_timer *look;
 	struct writ_err failed; /* rc WRIT_OK: an orderly life */
+	int64_t calls_ms;       /* that open calls get when it stops */
 };
 
 static void end_with(struct serve *s, const struct writ_err *err)
@@ -129,6 +131,9 @@ static void monitor_lost(void *arg)
 {
 	struct serve *s = arg;
 	WRIT_LOG(ERROR, "monitor.lost");
+	/* Another server waits for our lock, and the signer is gone: calls that need it would wait
+	 * in vain. */
+	s->calls_ms = LOST_MS;
 	writ_daemon_begin_stop(s->daemon);
 }
 
@@ -228,12 +233,11 @@ static void on_stop(void *arg)
 		writ_control_notify(s->control, "STOPPING=1");
 	if (s->admin) {
 		s->servers_left++;
-		writ_rpc_server_stop(s->admin, WRIT_SERVE_STOP_MS / 2, server_stopped, s);
+		writ_rpc_server_stop(s->admin, s->calls_ms, server_stopped, s);
 	}
 	if (s->api.remote) {
 		s->servers_left++;
-		writ_rpc_server_stop(
-			writ_steal(s->api.remote), WRIT_SERVE_STOP_MS / 2, server_stopped, s);
+		writ_rpc_server_stop(writ_steal(s->api.remote), s->calls_ms, server_stopped, s);
 	}
 	writ_timer_start(s->look, 1);
 }
@@ -334,6 +338,7 @@ static void undo(struct serve *s)
 writ_rc writ_serve(const struct writ_server_config *cfg, int control_fd, struct writ_err *err)
 {
 	struct serve *s = writ_alloc(sizeof(*s));
+	s->calls_ms = WRIT_SERVE_STOP_MS / 2;
 	s->cfg = cfg;
 	s->lock = s->tcp = s->admin_fd = -1;
 	s->api.config = cfg;
