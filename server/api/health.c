@@ -121,8 +121,7 @@ void writ_h_health_list(struct writ_call *c)
 {
 	H(HealthListResponse) m = GRPC__HEALTH__V1__HEALTH_LIST_RESPONSE__INIT;
 	H(HealthListResponse__StatusesEntry)
-	e = GRPC__HEALTH__V1__HEALTH_LIST_RESPONSE__STATUSES_ENTRY__INIT,
-	*list[] = { &e };
+	e = GRPC__HEALTH__V1__HEALTH_LIST_RESPONSE__STATUSES_ENTRY__INIT, *list[] = { &e };
 	H(HealthCheckResponse) s = GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__INIT;
 	s.status = (H(HealthCheckResponse__ServingStatus))status_now(writ_api_call(c)->api);
 	e.value = &s;
