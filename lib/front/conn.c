@@ -211,6 +211,9 @@ void writ_conn_secured(struct writ_conn *c)
 	struct writ_front *f = c->front;
 	struct writ_err err = { .rc = WRIT_OK };
 	c->state = f->cfg.http2 ? WRIT_CONN_START : WRIT_CONN_OPEN;
+	/* What strangers may ask for is short. */
+	if (f->cfg.tls && !c->peer->cert && f->cfg.limits.stranger_data)
+		c->guard.stream_data = f->cfg.limits.stranger_data;
 	/* The client writes right after connecting, most often: its first bytes are there. */
 	if (writ_relay_start(&c->relay, true, &err) != WRIT_OK) {
 		writ_conn_end(c, WRIT_RELAY_CLOSED, err.rc, err.msg);

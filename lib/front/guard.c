@@ -46,7 +46,7 @@ static const struct {
 
 void writ_guard_init(struct writ_guard *g, const struct writ_front_limits *limits, int64_t now_us)
 {
-	*g = (struct writ_guard){ .limits = limits };
+	*g = (struct writ_guard){ .limits = limits, .stream_data = limits->stream_data };
 	writ_budget_init(&g->streams, limits->stream_burst, limits->stream_rate, now_us);
 	writ_budget_init(&g->control, limits->control_burst, limits->control_rate, now_us);
 }
@@ -122,7 +122,7 @@ static const char *check_shape(const struct writ_guard *g, const struct writ_gua
 /* What a client sends in one request is bounded here where the parser behind does not do it. */
 static bool too_much_data(const struct writ_guard *g, const struct writ_guard_frame *f)
 {
-	uint32_t i = find_open(g, f->stream), max = g->limits->stream_data;
+	uint32_t i = find_open(g, f->stream), max = g->stream_data;
 	return max && i < g->n_open && f->length > max - g->open[i].data;
 }
 
@@ -181,7 +181,7 @@ static void price(const struct writ_guard *g, const struct writ_guard_frame *f, 
 
 static void accept_frame(struct writ_guard *g, struct writ_guard_frame *f)
 {
-	if (f->type == DATA && g->limits->stream_data && is_open(g, f->stream))
+	if (f->type == DATA && g->stream_data && is_open(g, f->stream))
 		g->open[find_open(g, f->stream)].data += f->length;
 	if (f->type == HEADERS) {
 		if (f->stream > g->last_stream)

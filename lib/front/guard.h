@@ -29,6 +29,7 @@ struct writ_guard_frame {
 
 struct writ_guard {
 	const struct writ_front_limits *limits; /* borrowed */
+	uint32_t stream_data;                   /* bytes of DATA on one stream; 0: any */
 	struct writ_guard_frame up, down;
 	struct writ_budget streams, control;
 	struct writ_guard_stream {

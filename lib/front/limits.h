@@ -20,6 +20,7 @@ struct writ_front_limits {
 	uint32_t continuations;    /* frames of one header block */
 	uint32_t streams;          /* open at once, counted in both directions */
 	uint32_t stream_data;      /* bytes of DATA that a client may send on one stream; 0: any */
+	uint32_t stranger_data;    /* the same for a TLS peer without a certificate; 0: as above */
 	uint32_t stream_burst,
 		stream_rate; /* new streams and client RSTs; repaid when the server ends a stream */
 	uint32_t control_burst, control_rate; /* PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty
