@@ -14,7 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define REQUEST_MAX (4u * 1024 * 1024)
+#define REQUEST_MAX  (4u * 1024 * 1024)
+#define STRANGER_MAX (64u * 1024) /* an attestation is the longest that a stranger has to say */
 
 static void on_refused(void *arg, const char *addr, const struct writ_err *why)
 {
@@ -34,7 +35,7 @@ writ_rc writ_server_listen(struct writ_api_listener *l, int fd,
 	struct writ_tls_ctx *(*tls)(void *arg), void *arg, struct writ_rpc_server **ret,
 	struct writ_err *err)
 {
-	const struct writ_rpc_server_config cfg = {
+	struct writ_rpc_server_config cfg = {
 		.loop = l->api->loop,
 		.front = { .name = tls ? "api" : "admin",
 			.limits = WRIT_FRONT_LIMITS,
@@ -49,6 +50,7 @@ writ_rc writ_server_listen(struct writ_api_listener *l, int fd,
 		.before = writ_api_before,
 		.after = writ_api_after,
 	};
+	cfg.front.limits.stranger_data = STRANGER_MAX;
 	return writ_rpc_server_start(&cfg, fd, ret, err);
 }
 
