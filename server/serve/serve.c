@@ -28,6 +28,7 @@ struct serve {
 	struct writ_store *store;
 	struct writ_signer_link *link;
 	struct writ_control *control;
+	int64_t lost_until; /* 0: the monitor is there */
 	struct writ_publish *publish;
 	struct writ_server_metrics metrics;
 	struct writ_api api;
@@ -134,6 +135,7 @@ static void monitor_lost(void *arg)
 	/* Another server waits for our lock, and the signer is gone: calls that need it would wait
 	 * in vain. */
 	s->calls_ms = LOST_MS;
+	s->lost_until = writ_mono_ms() + 2 * LOST_MS;
 	writ_daemon_begin_stop(s->daemon);
 }
 
@@ -204,6 +206,9 @@ static void look_for_end(void *arg)
 	struct serve *s = arg;
 	bool busy = s->servers_left || (s->publish && writ_publish_busy(s->publish)) ||
 		writ_registry_busy(s->api.registry);
+	/* What was acknowledged is on disk; what waits for the signer would wait in vain. */
+	if (busy && s->lost_until && writ_mono_ms() >= s->lost_until)
+		_exit(1);
 	if (!busy && s->is_flushed) {
 		writ_registry_close(writ_steal(s->api.registry));
 		writ_audit_close(writ_steal(s->api.audit));
