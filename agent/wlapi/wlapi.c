@@ -132,6 +132,7 @@ writ_rc writ_wlapi_start(
 		.methods = methods,
 		.n_methods = WRIT_COUNT(methods),
 		.max_request = REQUEST_MAX,
+		.light = true,
 		.program = w,
 		.before = check_header,
 	};

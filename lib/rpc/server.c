@@ -12,7 +12,8 @@
 #define UNARY_DEADLINE_MS 30000
 #define STREAMS_MAX       100
 #define METADATA_MAX      8192
-#define PING_MIN_MS       10000 /* how often a client may ping */
+#define LIGHT_SLACK       (64 * 1024) /* what is a little too large still gets a proper answer */
+#define PING_MIN_MS       10000       /* how often a client may ping */
 #define KEEPALIVE_MS      60000
 #define KEEPALIVE_WAIT_MS 20000
 
@@ -44,6 +45,7 @@ static grpc_server *make_grpc(const struct writ_rpc_server_config *cfg)
 			PING_MIN_MS),
 		number((char[]){ GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS }, 1),
 		number((char[]){ GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION }, 0),
+		number((char[]){ GRPC_ARG_MINIMAL_STACK }, cfg->light),
 		/* only a network loses a peer without a word; last, because of the count below */
 		number((char[]){ GRPC_ARG_KEEPALIVE_TIME_MS }, KEEPALIVE_MS),
 		number((char[]){ GRPC_ARG_KEEPALIVE_TIMEOUT_MS }, KEEPALIVE_WAIT_MS),
@@ -130,6 +132,8 @@ static writ_rc start_front(struct writ_rpc_server *s, int listen_fd, struct writ
 	struct writ_front_config f = s->cfg.front;
 	f.loop = s->cfg.loop;
 	f.http2 = true;
+	if (s->cfg.light)
+		f.limits.stream_data = s->cfg.max_request + LIGHT_SLACK;
 	f.tls = f.tls ? front_tls : NULL;
 	f.ready = front_ready;
 	f.open = NULL;

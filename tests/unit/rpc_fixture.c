@@ -205,7 +205,7 @@ static int channel_fd(struct fixture *f, size_t i)
 	return pair[0];
 }
 
-static int setup(void **state, int64_t deadline_ms)
+static int setup(void **state, int64_t deadline_ms, bool light)
 {
 	struct writ_err err;
 	struct fixture *f = writ_alloc(sizeof(*f));
@@ -215,6 +215,7 @@ static int setup(void **state, int64_t deadline_ms)
 		.methods = methods,
 		.n_methods = WRIT_COUNT(methods),
 		.max_request = MAX_REQUEST,
+		.light = light,
 		.unary_deadline_ms = deadline_ms,
 		.program = f,
 		.before = before,
@@ -228,12 +229,17 @@ static int setup(void **state, int64_t deadline_ms)
 
 int fixture_setup(void **state)
 {
-	return setup(state, 0);
+	return setup(state, 0, false);
+}
+
+int fixture_setup_light(void **state)
+{
+	return setup(state, 0, true);
 }
 
 int fixture_setup_short(void **state)
 {
-	return setup(state, 50);
+	return setup(state, 50, false);
 }
 
 static void set_true(void *arg)

@@ -54,6 +54,7 @@ struct probe {
 };
 
 int fixture_setup(void **state);
+int fixture_setup_light(void **state); /* a server without gRPC's filters */
 int fixture_teardown(void **state);
 int fixture_setup_short(void **state); /* the server's own deadline is 50 ms */
 void fixture_stop(struct fixture *f, int64_t ms);

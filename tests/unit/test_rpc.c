@@ -426,7 +426,8 @@ static void two_thousand_calls_over_eight_channels(void **state)
 
 int main(int argc, char **argv)
 {
-#define TEST(t) cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
+#define LIGHT(t) cmocka_unit_test_setup_teardown(t, fixture_setup_light, fixture_teardown)
+#define TEST(t)  cmocka_unit_test_setup_teardown(t, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_unary_call_gets_its_answer),
 		TEST(errors_become_statuses),
@@ -441,6 +442,13 @@ int main(int argc, char **argv)
 		TEST(a_held_call_stays_valid_until_it_is_answered),
 		TEST(memory_of_a_call_is_zeroed_and_bounded),
 		TEST(the_clients_deadline_ends_both_sides),
+		LIGHT(a_unary_call_gets_its_answer),
+		LIGHT(errors_become_statuses),
+		LIGHT(messages_of_many_slices_come_whole),
+		LIGHT(a_request_over_the_maximum_is_refused),
+		LIGHT(a_stream_sends_as_fast_as_it_is_taken),
+		LIGHT(the_clients_deadline_ends_both_sides),
+		LIGHT(two_thousand_calls_over_eight_channels),
 		cmocka_unit_test_setup_teardown(the_servers_own_deadline_ends_a_unary_call,
 			fixture_setup_short, fixture_teardown),
 		TEST(a_bidi_stream_goes_both_ways),
