@@ -44,8 +44,8 @@ static void print_histogram(const struct writ_metric *m, struct writ_buf *out)
 		writ_buf_addf(out, "\"} %" PRId64 "\n", total);
 	}
 	const char *open = m->labels ? "{" : "", *close = m->labels ? "}" : "";
-	writ_buf_addf(out, "%s_sum%s%s%s %.15g\n%s_count%s%s%s %" PRId64 "\n", m->name, open, labels,
-		close, (double)atomic_load_explicit(&m->value, memory_order_relaxed) * 1e-6,
+	writ_buf_addf(out, "%s_sum%s%s%s %.15g\n%s_count%s%s%s %" PRId64 "\n", m->name, open,
+		labels, close, (double)atomic_load_explicit(&m->value, memory_order_relaxed) * 1e-6,
 		m->name, open, labels, close, total);
 }
 

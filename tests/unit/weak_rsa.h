@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RSA moduli in hex: one that is fine and six that are not, made for tests (their factors are not secret). */
+/* RSA moduli in hex: one that is fine and six that are not, made for tests (their factors are not
+ * secret). */
 #ifndef WRIT_TEST_WEAK_RSA_H
 #define WRIT_TEST_WEAK_RSA_H
 
