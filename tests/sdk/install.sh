@@ -24,7 +24,7 @@ diff -u "$root/declared" "$root/static" || fail "libwrit.a does not export what 
 # Warnings of the headers are errors, in C and in C++.
 PKG_CONFIG_PATH=$lib/pkgconfig:${PKG_CONFIG_PATH:-}
 PKG_CONFIG_SYSROOT_DIR=
-export PKG_CONFIG_PATH
+export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
 pc() { pkg-config --define-variable=libdir="$lib" --define-variable=includedir="$root$PREFIX/include" "$@" writ; }
 [ "$(pc --modversion)" = 0.1.0 ] || fail "pkg-config does not know the version"
 run() { "$@" > "$root/out" 2> "$root/err" || { cat "$root/out" "$root/err"; fail "$1 failed"; }
