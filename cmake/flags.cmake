@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Compiler dialect, warnings and hardening: docs/STYLE.md says why each group is here.
 include(CheckCCompilerFlag)
+include(CheckCSourceRuns)
 
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_STANDARD_REQUIRED ON)
@@ -40,6 +41,14 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
 			add_compile_options(${flag})
 		endif()
 	endforeach()
+	# GCC 12 clears the padding of an array of structs at wrong offsets, after its elements were set: see the file.
+	set(CMAKE_REQUIRED_FLAGS -ftrivial-auto-var-init=zero)
+	file(READ ${CMAKE_SOURCE_DIR}/cmake/padding.c padding)
+	check_c_source_runs("${padding}" WRIT_AUTO_INIT_WORKS)
+	unset(CMAKE_REQUIRED_FLAGS)
+	if(WRIT_AUTO_INIT_WORKS)
+		add_compile_options(-ftrivial-auto-var-init=zero)
+	endif()
 	add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 	set(CMAKE_EXE_LINKER_FLAGS "${CMAKE_EXE_LINKER_FLAGS} -pie")
 endif()
