@@ -8,11 +8,14 @@ import sys
 from kit.proc import IS_ROOT
 from kit.world import TD, Case, main, other_uid, path_selector
 
+# Nothing is mounted in it but /proc, which is made private; in a chroot the root itself cannot be.
+OWN_MOUNTS = ["unshare", "--mount", "--propagation", "unchanged", "--"]
+
 
 class Sandbox(Case):
     @classmethod
     def prepare(cls):
-        cls.world.agent.wrap = ["unshare", "--mount", "--"] if IS_ROOT else []
+        cls.world.agent.wrap = OWN_MOUNTS if IS_ROOT else []
         cls.world.start()
 
     def setUp(self):
@@ -28,12 +31,13 @@ class Sandbox(Case):
     def test_path_is_withheld_from_a_caller_in_a_third_namespace(self):
         w, uid = self.world, other_uid(2)
         w.entry("third", f"unix:uid:{uid}", path_selector(w.tool("spiffe-client")))
-        done = w.scene.run(["unshare", "--mount", "setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups",
+        done = w.scene.run([*OWN_MOUNTS, "setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups",
                             w.tool("spiffe-client"), "fetch", "-timeout", "1s"], env=w.endpoint)
         self.assertIn("no identity issued", done.stderr, done.stdout)
 
 
 if __name__ == "__main__":
     if IS_ROOT and os.getpid() != 1:
-        os.execvp("unshare", ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-B", *sys.argv])
+        os.execvp("unshare", [*OWN_MOUNTS[:-1], "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-B",
+                              *sys.argv])
     main()

@@ -41,7 +41,7 @@ if command -v c++ > /dev/null; then
 	c++ -Wall -Wextra -Wpedantic -Werror $(pc --cflags) -fsyntax-only "$root/h.cpp"
 fi
 
-cmake -S "$here" -B "$root/user" -DCMAKE_C_COMPILER="$CC" -DCMAKE_C_FLAGS="$flags" -DCMAKE_PREFIX_PATH="$root$PREFIX" > "$root/cmake.log" ||
+cmake -G Ninja -S "$here" -B "$root/user" -DCMAKE_C_COMPILER="$CC" -DCMAKE_C_FLAGS="$flags" -DCMAKE_PREFIX_PATH="$root$PREFIX" > "$root/cmake.log" ||
 	{ cat "$root/cmake.log"; fail "find_package(writ) failed"; }
 cmake --build "$root/user" > "$root/cmake.log" || { cat "$root/cmake.log"; fail "the project does not build"; }
 run "$root/user/program"

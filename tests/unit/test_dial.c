@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -28,7 +29,12 @@ static void connects_and_knows_the_server(void **state)
 {
 	(void)state;
 	static const char *const hosts[] = { "127.0.0.1", "localhost" };
-	for (size_t i = 0; i < 2; i++) {
+	/* A bare root has no /etc/hosts. */
+	struct addrinfo *found = NULL;
+	size_t n = getaddrinfo("localhost", NULL, NULL, &found) == 0 ? 2 : 1;
+	if (found)
+		freeaddrinfo(found);
+	for (size_t i = 0; i < n; i++) {
 		struct rig x;
 		struct call c;
 		char back[RIG_HELLO];
