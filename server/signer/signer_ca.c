@@ -238,7 +238,7 @@ writ_rc writ_signer_activate(struct writ_signer *s, const writ_signer_request *q
 	writ_signer_reply *r, struct writ_err *err)
 {
 	(void)r;
-	struct writ_slot *slot, *before = writ_signer_active(s);
+	struct writ_slot *slot = NULL, *before = writ_signer_active(s);
 	writ_rc rc = find(s, q->activate_ca->authority_id, &slot, err);
 	if (rc || slot == before)
 		return rc;
@@ -268,7 +268,7 @@ writ_rc writ_signer_drop(struct writ_signer *s, const writ_signer_request *q, wr
 	struct writ_err *err)
 {
 	(void)r;
-	struct writ_slot *slot;
+	struct writ_slot *slot = NULL;
 	writ_rc rc = find(s, q->drop_ca->authority_id, &slot, err);
 	if (rc)
 		return rc;
