@@ -127,6 +127,8 @@ static writ_rc check_facts(
 
 static int peer_pidfd(const struct writ_pin_facts *peer)
 {
+	if (peer->pidfd >= 0 && peer->give)
+		return peer->pidfd;
 	if (peer->pidfd >= 0)
 		return fcntl(peer->pidfd, F_DUPFD_CLOEXEC, 3);
 	return (int)syscall(SYS_pidfd_open, peer->pid, 0);
@@ -148,6 +150,22 @@ static writ_rc open_process(struct writ_pin *pin, struct writ_err *err)
 	return writ_pin_alive(pin, err);
 }
 
+void writ_pin_rest(struct writ_pin *pin)
+{
+	writ_closep(&pin->dirfd);
+	pin->dirfd = -1;
+}
+
+writ_rc writ_pin_wake(struct writ_pin *pin, struct writ_err *err)
+{
+	if (pin->dirfd >= 0)
+		return WRIT_OK;
+	writ_rc rc = open_process(pin, err);
+	if (rc != WRIT_OK)
+		writ_pin_rest(pin);
+	return rc;
+}
+
 writ_rc writ_pin_open(const struct writ_pin_facts *peer, const struct writ_pin_rules *rules,
 	struct writ_pin *ret, struct writ_err *err)
 {
@@ -164,8 +182,11 @@ writ_rc writ_pin_open(const struct writ_pin_facts *peer, const struct writ_pin_r
 	if (pin.pidfd < 0)
 		return writ_fail_errno(err, errno, "hold process %d", (int)peer->pid);
 	rc = open_process(&pin, err);
-	if (rc != WRIT_OK)
+	if (rc != WRIT_OK) {
+		if (peer->give && pin.pidfd == peer->pidfd)
+			pin.pidfd = -1; /* still the peer's */
 		return rc;
+	}
 	pin.ngroups = peer->ngroups;
 	if (pin.ngroups > WRIT_PIN_GROUPS_MAX) {
 		pin.ngroups = WRIT_PIN_GROUPS_MAX;

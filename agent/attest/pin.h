@@ -28,6 +28,7 @@ struct writ_pin_facts {
 	const gid_t *groups; /* may be NULL when ngroups is 0 */
 	size_t ngroups;
 	int pidfd; /* -1: the kernel has no SO_PEERPIDFD, pin opens one by pid */
+	bool give; /* pidfd is the pin's from success on; else the pin makes a duplicate */
 };
 
 struct writ_pin {
@@ -37,8 +38,8 @@ struct writ_pin {
 	gid_t *groups; /* owned */
 	size_t ngroups;
 	bool groups_cut; /* there were more than WRIT_PIN_GROUPS_MAX */
-	int pidfd;       /* owned: a duplicate of the peer's, or our own */
-	int dirfd;       /* owned: /proc/PID of this very process */
+	int pidfd;       /* owned */
+	int dirfd;       /* owned: /proc/PID of this very process; -1 while it rests */
 };
 
 /* Uid 65534 stands for every user that is not mapped where the agent runs, so it is refused. On a
@@ -51,6 +52,10 @@ struct writ_pin_rules {
  * is gone. WRIT_EDENIED: /proc hides it. *ret needs writ_pin_close after WRIT_OK only. */
 WRIT_MUST writ_rc writ_pin_open(const struct writ_pin_facts *peer,
 	const struct writ_pin_rules *rules, struct writ_pin *ret, struct writ_err *err);
+/* A pin that rests holds one descriptor less; wake opens the folder again, as at first, and says
+ * when the process has ended. Both are fine when it already is so. */
+void writ_pin_rest(struct writ_pin *pin);
+WRIT_MUST writ_rc writ_pin_wake(struct writ_pin *pin, struct writ_err *err);
 /* WRIT_OK while the process runs; WRIT_EUNAUTH once it ended (a zombie has ended). */
 WRIT_MUST writ_rc writ_pin_alive(const struct writ_pin *pin, struct writ_err *err);
 /* The IDs it has now: real, effective, saved. Over the pidfd where the kernel can (6.13), else from

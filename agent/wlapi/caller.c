@@ -73,7 +73,8 @@ writ_rc writ_caller_of(struct writ_attest_env *env, struct writ_front *front,
 		.gid = peer->gid,
 		.groups = peer->groups,
 		.ngroups = peer->n_groups,
-		.pidfd = peer->pidfd };
+		.pidfd = peer->pidfd,
+		.give = true };
 	struct writ_caller *c = writ_alloc(sizeof(*c));
 	c->refs = 1;
 	c->front = front;
@@ -83,6 +84,7 @@ writ_rc writ_caller_of(struct writ_attest_env *env, struct writ_front *front,
 		writ_free(c);
 		return rc;
 	}
+	peer->pidfd = -1; /* the pin has it now: one descriptor for each idle stream less */
 	c->pin.groups_cut = c->pin.groups_cut || peer->groups_withheld;
 	rc = writ_poll_new(env->loop, c->pin.pidfd, on_end, c, &c->end, err);
 	if (rc != WRIT_OK) {
@@ -114,6 +116,7 @@ static void attest_done(struct writ_job *j)
 	struct writ_attesting *a = writ_container(j, struct writ_attesting, job);
 	if (a->rc != WRIT_OK)
 		writ_answer_init(&a->facts.answer);
+	a->caller->jobs--;
 	if (a->done)
 		a->done(a->arg, a->rc, &a->err, &a->facts);
 	writ_facts_done(&a->facts);
@@ -128,7 +131,9 @@ writ_rc writ_caller_attest(struct writ_attest_env *env, struct writ_caller *c, b
 {
 	struct writ_facts f = { .answer = { .nnotes = 0 } };
 	unsigned flags = sha256 ? WRIT_ATTEST_SHA256 : 0;
-	writ_rc rc = writ_snapshot_take(&c->pin, &env->self, &f.snapshot, err);
+	writ_rc rc = writ_pin_wake(&c->pin, err);
+	if (rc == WRIT_OK)
+		rc = writ_snapshot_take(&c->pin, &env->self, &f.snapshot, err);
 	if (rc != WRIT_OK)
 		return rc;
 	rc = writ_attest(
@@ -144,6 +149,7 @@ writ_rc writ_caller_attest(struct writ_attest_env *env, struct writ_caller *c, b
 	struct writ_attesting *a = writ_alloc(sizeof(*a));
 	a->env = env;
 	a->caller = writ_caller_ref(c);
+	c->jobs++;
 	a->facts.snapshot = f.snapshot;
 	a->flags = flags | WRIT_ATTEST_MAY_BLOCK;
 	a->done = done;
@@ -153,6 +159,19 @@ writ_rc writ_caller_attest(struct writ_attest_env *env, struct writ_caller *c, b
 	writ_job_run(env->loop, &a->job);
 	*ret = a;
 	return WRIT_EBUSY;
+}
+
+writ_rc writ_caller_recheck(
+	struct writ_caller *c, const struct writ_snapshot *seen, struct writ_err *err)
+{
+	writ_rc rc = writ_pin_wake(&c->pin, err);
+	return rc == WRIT_OK ? writ_snapshot_recheck(&c->pin, seen, err) : rc;
+}
+
+void writ_caller_rest(struct writ_caller *c)
+{
+	if (!c->jobs) /* a job reads through the folder */
+		writ_pin_rest(&c->pin);
 }
 
 void writ_caller_forget(struct writ_attesting *a)

@@ -20,6 +20,7 @@ struct writ_attest_env {
 struct writ_caller {
 	int refs;
 	struct writ_pin pin;
+	unsigned jobs;            /* that read through the pin's folder now */
 	struct writ_poll *end;    /* of the process */
 	struct writ_front *front; /* borrowed; its connection is cut when the process ends */
 	uint64_t conn_id;
@@ -49,6 +50,11 @@ WRIT_MUST writ_rc writ_caller_attest(struct writ_attest_env *env, struct writ_ca
 	bool sha256, struct writ_facts *facts,
 	void (*done)(void *arg, writ_rc rc, const struct writ_err *err, struct writ_facts *facts),
 	void *arg, struct writ_attesting **ret, struct writ_err *err);
+/* The last look before keys leave: the same process in the same state, and alive. */
+WRIT_MUST writ_rc writ_caller_recheck(
+	struct writ_caller *c, const struct writ_snapshot *seen, struct writ_err *err);
+/* Until the next look: gives back the descriptor of its folder. */
+void writ_caller_rest(struct writ_caller *c);
 /* done() will not be called. */
 void writ_caller_forget(struct writ_attesting *a);
 

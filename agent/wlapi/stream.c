@@ -104,7 +104,7 @@ static void deliver(struct stream *s)
 		s->waits = false;
 		return;
 	}
-	if (writ_snapshot_recheck(&s->caller->pin, &s->facts.snapshot, &err) != WRIT_OK) {
+	if (writ_caller_recheck(s->caller, &s->facts.snapshot, &err) != WRIT_OK) {
 		s->w->stats.denied_attest++;
 		writ__deny(s, &err);
 		return;
@@ -117,6 +117,7 @@ static void deliver(struct stream *s)
 	}
 	s->sent = s->sending = true;
 	remember(s);
+	writ_caller_rest(s->caller);
 }
 
 static void no_match(struct stream *s)

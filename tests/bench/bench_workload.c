@@ -2,8 +2,8 @@
 /* What the Workload API costs an agent, ours or any other: give each as NAME=SOCKET=PID, and all
  * are measured in turn in one run.
  *
- *   bench_workload [-n CALLS] [-r ROUNDS] [-s STREAMS] writ=/run/writ/agent/public/api.sock=4711
- * other=/tmp/other/api.sock=4712
+ *   bench_workload [-n CALLS] [-r ROUNDS] [-s STREAMS] [-k KEEP_SECONDS]
+ * writ=/run/writ/agent/public/api.sock=4711 other=/tmp/other/api.sock=4712
  *
  * Fresh calls: connect, FetchX509SVID, first message, close; CPU (user and system) is that of the
  * agent's process, from /proc. Idle streams: the same without the close; memory is Pss. The machine
@@ -30,7 +30,7 @@ struct agent {
 	double first_cpu[2]; /* us a call with 1 and 8 clients: sums over the rounds */
 };
 
-static int calls = 3000, rounds = 3, streams = 1000;
+static int calls = 3000, rounds = 3, streams = 1000, keep_s = 0;
 
 static int64_t cpu_us(long pid)
 {
@@ -145,6 +145,7 @@ static void idle_streams(const struct agent *a)
 		(double)before / 1024, (double)after / 1024,
 		open ? (double)(after - before) / open : 0.0);
 	fflush(stdout);
+	sleep((unsigned)keep_s);
 	while (open > 0) {
 		h2_close(h[--open]);
 		writ_free(h[open]);
@@ -167,7 +168,7 @@ int main(int argc, char **argv)
 {
 	struct agent agents[AGENTS_MAX] = { 0 };
 	int n = 0, opt;
-	while ((opt = getopt(argc, argv, "n:r:s:")) != -1) {
+	while ((opt = getopt(argc, argv, "n:r:s:k:")) != -1) {
 		int v = (int)strtol(optarg ? optarg : "0", NULL, 10);
 		if (opt == 'n')
 			calls = v;
@@ -175,6 +176,8 @@ int main(int argc, char **argv)
 			rounds = v;
 		else if (opt == 's')
 			streams = v;
+		else if (opt == 'k')
+			keep_s = v;
 		else
 			return 2;
 	}
