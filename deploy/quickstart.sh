@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 sh deploy/packages.sh build
 build=build/release
 [ -f "$build/build.ninja" ] || cmake --preset release -DWRIT_TESTS=OFF >/dev/null
-cmake --build "$build" -- -k 1 | tail -n 1
+echo "Building; the first time this takes a few minutes."
+cmake --build "$build" -- --quiet
 
 "$build/bin/writ" dev --once
 cat <<END
