@@ -140,20 +140,28 @@ static writ_rc read_identity(
 	return WRIT_OK;
 }
 
-static void read_parts(const struct writ_pin *pin, const struct writ_ns_self *self,
-	struct writ_snapshot *s, struct scratch *x)
+static void read_namespaces(
+	const struct writ_pin *pin, const struct writ_ns_self *self, struct writ_snapshot *s)
 {
 	for (size_t i = 0; i < WRIT_NS_COUNT; i++) {
 		int e = read_ns(pin->dirfd, ns_files[i], &s->ns[i]);
 		s->withheld[WRIT_PART_NS + i] = (uint64_t)e;
 		s->ns_ours[i] = e == 0 && is_ours(self, i, s->ns[i]);
 	}
+}
+
+static void read_parts(const struct writ_pin *pin, const struct writ_ns_self *self,
+	struct writ_snapshot *s, struct scratch *x)
+{
 	int e = writ_exe_stat(pin->dirfd, "exe", &s->exe);
 	if (e == 0)
 		e = read_exe_path(pin->dirfd, x);
 	if (e != 0)
 		s->exe = (struct writ_exe){ .dev = 0 };
 	s->withheld[WRIT_PART_EXE] = (uint64_t)e;
+	/* After exe: whoever made it name another file did so in a user namespace of his own, and
+	 * is still there. */
+	read_namespaces(pin, self, s);
 	e = writ_pin_read(pin, "auxv", x->auxv, sizeof(x->auxv), &x->auxv_n);
 	/* Opening auxv of another user's process works and reads as empty; that is no answer
 	 * either. */
@@ -226,6 +234,14 @@ static bool same_exe(const struct writ_exe *a, const struct writ_exe *b)
 		a->ctime_ns == b->ctime_ns;
 }
 
+static writ_rc moved(
+	const struct writ_snapshot *s, enum writ_snapshot_part part, struct writ_err *err)
+{
+	return writ_fail(err, WRIT_EUNAUTH,
+		"process %llu has left the %s that it was identified in: it must call again",
+		(unsigned long long)s->pid, part_names[part]);
+}
+
 static writ_rc changed(const struct writ_snapshot *s, const char *what, struct writ_err *err)
 {
 	return writ_fail(err, WRIT_EUNAUTH,
@@ -255,6 +271,25 @@ writ_rc writ_snapshot_same(
 	return WRIT_OK;
 }
 
+/* Where it runs: what selectors say of unit, container and path rests on that. */
+static writ_rc recheck_place(
+	const struct writ_pin *pin, const struct writ_snapshot *s, struct writ_err *err)
+{
+	char text[WRIT_SNAPSHOT_CGROUP_MAX];
+	size_t n = 0;
+	for (size_t i = 0; i < WRIT_NS_COUNT; i++) {
+		uint64_t ns = 0;
+		int e = read_ns(pin->dirfd, ns_files[i], &ns);
+		if ((uint64_t)e != s->withheld[WRIT_PART_NS + i] || (e == 0 && ns != s->ns[i]))
+			return moved(s, WRIT_PART_NS + i, err);
+	}
+	int e = writ_pin_read(pin, "cgroup", text, sizeof(text), &n);
+	if ((uint64_t)e != s->withheld[WRIT_PART_CGROUP] ||
+		(e == 0 && !writ_str_eq(writ_strn(text, n), s->cgroup)))
+		return moved(s, WRIT_PART_CGROUP, err);
+	return WRIT_OK;
+}
+
 writ_rc writ_snapshot_recheck(
 	const struct writ_pin *pin, const struct writ_snapshot *s, struct writ_err *err)
 {
@@ -276,5 +311,6 @@ writ_rc writ_snapshot_recheck(
 	e = writ_exe_stat(pin->dirfd, "exe", &exe);
 	if ((uint64_t)e != s->withheld[WRIT_PART_EXE] || !same_exe(&exe, &s->exe))
 		return changed(s, "exe", err);
-	return writ_pin_alive(pin, err);
+	rc = recheck_place(pin, s, err);
+	return rc == WRIT_OK ? writ_pin_alive(pin, err) : rc;
 }

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -313,6 +314,98 @@ static void a_changed_user_is_refused(void **state)
 	child_end(&c);
 }
 
+static void leave_namespace(int go, int ready, void *arg)
+{
+	child_ready(ready);
+	child_wait(go);
+	if (unshare(*(const int *)arg) != 0)
+		_exit(7);
+	child_ready(ready);
+	child_wait(go);
+}
+
+/* In a user namespace of its own a process can name any file as the one that it runs, and nothing
+ * else about it changes. */
+static void a_process_that_left_our_namespaces_is_seen(void **state)
+{
+	(void)state;
+	static const struct {
+		int flags;
+		const char *what;
+	} rows[] = { { CLONE_NEWUSER, "user namespace" }, { CLONE_NEWNS, "mount namespace" },
+		{ CLONE_NEWCGROUP, "cgroup namespace" } };
+	for (size_t i = 0; i < WRIT_COUNT(rows); i++) {
+		int flags = rows[i].flags;
+		if (flags != CLONE_NEWUSER && geteuid() != 0)
+			continue;
+		struct child c = child_start(leave_namespace, &flags);
+		struct writ_pin pin;
+		pin_child(&c, &pin);
+		struct writ_snapshot s;
+		take(&pin, &s);
+		child_go(&c);
+		char byte;
+		if (read(c.ready, &byte, 1) == 1) { /* else: this system does not allow it */
+			struct writ_err err;
+			assert_int_equal(writ_snapshot_recheck(&pin, &s, &err), WRIT_EUNAUTH);
+			assert_non_null(strstr(err.msg, rows[i].what));
+		}
+		writ_snapshot_done(&s);
+		writ_pin_close(&pin);
+		child_end(&c);
+	}
+}
+
+/* A cgroup of our own to move a process into; false: this system gives us none. */
+static bool make_cgroup(char *dir, size_t size)
+{
+	static const char *const roots[] = { "/sys/fs/cgroup/unified", "/sys/fs/cgroup/pids",
+		"/sys/fs/cgroup" };
+	for (size_t i = 0; i < WRIT_COUNT(roots); i++) {
+		(void)snprintf(dir, size, "%s/writ-test-%d", roots[i], (int)getpid());
+		char procs[160];
+		(void)snprintf(procs, sizeof(procs), "%s/cgroup.procs", dir);
+		if (mkdir(dir, 0755) == 0 && access(procs, W_OK) == 0)
+			return true;
+		(void)rmdir(dir);
+	}
+	return false;
+}
+
+static void move_to_cgroup(pid_t pid, const char *dir)
+{
+	char path[160];
+	char text[16];
+	(void)snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
+	int n = snprintf(text, sizeof(text), "%d", (int)pid);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, (size_t)n), n);
+	close(fd);
+}
+
+static void a_process_that_left_its_cgroup_is_seen(void **state)
+{
+	(void)state;
+	char dir[128];
+	if (geteuid() != 0 || !make_cgroup(dir, sizeof(dir)))
+		skip();
+	struct child c = child_start(child_idle, NULL);
+	struct writ_pin pin;
+	pin_child(&c, &pin);
+	struct writ_snapshot s;
+	take(&pin, &s);
+	move_to_cgroup(c.pid, dir);
+	struct writ_err err;
+	writ_rc rc = writ_snapshot_recheck(&pin, &s, &err);
+	child_end(&c);
+	assert_int_equal(rmdir(dir), 0);
+	assert_int_equal(rc, WRIT_EUNAUTH);
+	assert_non_null(strstr(err.msg, "cgroup"));
+	writ_snapshot_done(&s);
+	writ_pin_close(&pin);
+}
+
 static void hide(int go, int ready, void *arg)
 {
 	prctl(PR_SET_DUMPABLE, 0);
@@ -370,6 +463,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_process_without_its_main_thread_is_refused),
 		cmocka_unit_test(ids_come_from_status_where_the_pidfd_has_none),
 		cmocka_unit_test(a_changed_user_is_refused),
+		cmocka_unit_test(a_process_that_left_our_namespaces_is_seen),
+		cmocka_unit_test(a_process_that_left_its_cgroup_is_seen),
 		cmocka_unit_test(what_cannot_be_read_is_marked),
 	};
 	writ_ns_self_read(&self);
