@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "spire/api/server/svid/v1/svid.pb-c.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -109,13 +110,28 @@ static void sweep(struct writ_ratelimit *r)
 	r->sweep_at = left * 2 > SWEEP_MIN ? left * 2 : SWEEP_MIN;
 }
 
+void writ_ratelimit_source(const char *addr, char out[WRIT_RATE_SOURCE_MAX])
+{
+	char host[INET6_ADDRSTRLEN + 2];
+	struct in6_addr in6;
+	const char *port = strrchr(addr, ':');
+	int n = port ? (int)(port - addr) : (int)strlen(addr);
+	snprintf(out, WRIT_RATE_SOURCE_MAX, "%.*s", n, addr);
+	if (*addr != '[' || n < 3 || n > INET6_ADDRSTRLEN)
+		return;
+	snprintf(host, sizeof(host), "%.*s", n - 2, addr + 1);
+	if (inet_pton(AF_INET6, host, &in6) != 1 || IN6_IS_ADDR_V4MAPPED(&in6))
+		return;
+	memset(in6.s6_addr + 8, 0, 8);
+	(void)inet_ntop(AF_INET6, &in6, out, WRIT_RATE_SOURCE_MAX);
+}
+
 static struct source *find(
 	struct writ_ratelimit *r, const struct rate *rate, const struct writ_peer *p)
 {
-	char key[KEY_MAX];
-	const char *port = strrchr(p->addr, ':');
-	int n = port ? (int)(port - p->addr) : (int)strlen(p->addr);
-	snprintf(key, sizeof(key), "%d/%.*s", (int)rate->bucket, n, p->addr);
+	char key[KEY_MAX], from[WRIT_RATE_SOURCE_MAX];
+	writ_ratelimit_source(p->addr, from);
+	snprintf(key, sizeof(key), "%d/%s", (int)rate->bucket, from);
 	struct source *s = writ_map_get(&r->sources, writ_cstr(key));
 	if (s)
 		return s;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ratelimit: how much one address may ask for. What is too fast waits its turn, in a queue with an
- * end; nothing is refused that waiting would mend. Loop thread. */
+/* ratelimit: how much one address (of IPv6: one /64) may ask for. What is too fast waits its turn,
+ * in a queue with an end; nothing is refused that waiting would mend. Loop thread. */
 #ifndef WRIT_API_RATELIMIT_H
 #define WRIT_API_RATELIMIT_H
 
@@ -22,6 +22,11 @@ enum writ_rate {
 	WRIT_RATE_STATUS,
 	WRIT_RATES
 };
+
+#define WRIT_RATE_SOURCE_MAX 64
+/* Whom an address "1.2.3.4:5" or "[2001:db8::1]:5" stands for: itself, or the /64 that an IPv6 host
+ * has. */
+void writ_ratelimit_source(const char *addr, char out[WRIT_RATE_SOURCE_MAX]);
 
 struct writ_ratelimit;
 /* attestation, signing: the switches of the configuration. */

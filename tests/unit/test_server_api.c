@@ -5,6 +5,7 @@
 #include "api/key_proof.h"
 #include "api/mask.h"
 #include "api/methods.h"
+#include "api/ratelimit.h"
 #include "crypto/digest.h"
 #include "forge.h"
 #include "push/page.h"
@@ -362,6 +363,31 @@ static void test_a_key_proof_holds_for_its_key_challenge_and_request(void **stat
 	}
 }
 
+/* As the front counts connections: whoever has one IPv6 address has its whole /64. */
+static void test_a_host_is_one_source_whatever_address_of_it_calls(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *a, *b;
+		bool same;
+	} pairs[] = {
+		{ "192.0.2.1:1000", "192.0.2.1:2000", true },
+		{ "192.0.2.1:1000", "192.0.2.2:1000", false },
+		{ "[2001:db8::1]:1000", "[2001:db8::1]:2000", true },
+		{ "[2001:db8::1]:1000", "[2001:db8:0:0:ffff:1:2:3]:1000", true },
+		{ "[2001:db8:0:1::1]:1000", "[2001:db8:0:2::1]:1000", false },
+		{ "[::ffff:192.0.2.1]:1000", "[::ffff:192.0.2.1]:2000", true },
+		{ "[::ffff:192.0.2.1]:1000", "[::ffff:192.0.2.2]:1000", false },
+	};
+	for (size_t i = 0; i < WRIT_COUNT(pairs); i++) {
+		char a[WRIT_RATE_SOURCE_MAX], b[WRIT_RATE_SOURCE_MAX];
+		writ_ratelimit_source(pairs[i].a, a);
+		writ_ratelimit_source(pairs[i].b, b);
+		if ((strcmp(a, b) == 0) != pairs[i].same)
+			fail_msg("%s and %s: %s and %s", pairs[i].a, pairs[i].b, a, b);
+	}
+}
+
 int main(void)
 {
 	struct writ_err err;
@@ -372,6 +398,7 @@ int main(void)
 		cmocka_unit_test(test_a_page_token_comes_back_as_it_went),
 		cmocka_unit_test(test_a_claim_is_read_whole_or_not_at_all),
 		cmocka_unit_test(test_a_key_proof_holds_for_its_key_challenge_and_request),
+		cmocka_unit_test(test_a_host_is_one_source_whatever_address_of_it_calls),
 	};
 	if (writ_crypto_init(&err) != WRIT_OK)
 		return 1;
