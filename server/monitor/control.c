@@ -59,10 +59,12 @@ writ_rc writ_control_recv(int fd, char buf[WRIT_CONTROL_MAX], enum writ_control_
 {
 	union control_room control;
 	struct iovec part = { buf, WRIT_CONTROL_MAX };
+	/* Not all of the room: the bytes that align it would hold a second descriptor, of which
+	 * nobody here would know. */
 	struct msghdr m = { .msg_iov = &part,
 		.msg_iovlen = 1,
 		.msg_control = control.room,
-		.msg_controllen = sizeof(control.room) };
+		.msg_controllen = CMSG_LEN(sizeof(int)) };
 	ssize_t k;
 	*fd_in = -1;
 	do {

@@ -32,7 +32,7 @@ static ssize_t receive(int fd, void *p, size_t n, int *fd_in)
 	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
 	if (fd_in) {
 		m.msg_control = control.room;
-		m.msg_controllen = sizeof(control.room);
+		m.msg_controllen = CMSG_LEN(sizeof(int)); /* the padding would hold another */
 	}
 	ssize_t k;
 	do {

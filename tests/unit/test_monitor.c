@@ -517,6 +517,52 @@ static void children_end_with_a_killed_monitor(void **state)
 	assert_int_not_equal(kill(server, 0), 0);
 }
 
+static size_t open_descriptors(void)
+{
+	size_t n = 0;
+	DIR *d = opendir("/proc/self/fd");
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* The serving process is the one that strangers talk to. */
+static void a_hostile_server_leaves_no_descriptors_here(void **state)
+{
+	(void)state;
+	int pair[2], passed[2] = { 0, 1 }, fd;
+	char buf[WRIT_CONTROL_MAX], byte = WRIT_CONTROL_NOTIFY;
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(passed))];
+	} control = { .room = { 0 } };
+	struct iovec part = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control.room,
+		.msg_controllen = sizeof(control.room) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(passed));
+	memcpy(CMSG_DATA(c), passed, sizeof(passed));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	size_t before = open_descriptors();
+	for (int i = 0; i < 3; i++) {
+		enum writ_control_type type;
+		struct writ_str text;
+		struct writ_err err;
+		assert_int_equal(sendmsg(pair[0], &m, 0), 1);
+		assert_int_equal(writ_control_recv(pair[1], buf, &type, &text, &fd, &err), WRIT_OK);
+		writ_closep(&fd);
+	}
+	assert_int_equal(open_descriptors(), before);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 4 && strcmp(argv[1], "--serve") == 0)
@@ -540,6 +586,7 @@ int main(int argc, char **argv)
 		T(keys_are_private_and_a_restart_finds_them),
 		T(a_damaged_key_ends_it_at_once),
 		T(children_end_with_a_killed_monitor),
+		cmocka_unit_test(a_hostile_server_leaves_no_descriptors_here),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
