@@ -4,6 +4,7 @@
 The test makes itself process 1 of a PID namespace first: it then is the machine whose processes the agent looks at."""
 import os
 import sys
+from pathlib import Path
 
 from kit.proc import IS_ROOT
 from kit.world import TD, Case, main, other_uid, path_selector
@@ -23,6 +24,9 @@ class Sandbox(Case):
             self.skipTest("needs root, for a mount namespace")
 
     def test_path_selects_a_caller_outside(self):
+        # Across namespaces the kernel gives a program's path from the root of them all, which a chroot does not see.
+        if not any(line.split()[4] == "/" for line in Path("/proc/self/mountinfo").read_text().splitlines()):
+            self.skipTest("the root is a chroot")
         w, uid = self.world, other_uid(1)
         w.entry("outside", f"unix:uid:{uid}", path_selector(w.tool("spiffe-client")))
         done = w.go("fetch", uid=uid)
