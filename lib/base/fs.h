@@ -20,8 +20,8 @@ WRIT_MUST writ_rc writ_fs_read(const char *path, struct writ_buf *buf, struct wr
 WRIT_MUST writ_rc writ_fs_read_private(
 	const char *path, struct writ_buf *buf, struct writ_err *err);
 /* Makes the folder and missing parents with mode exactly, or checks one that is there: a folder,
- * ours (or root's), not writable for others. `private` (mode 0700) also refuses one that others may
- * read. */
+ * ours (or root's) as are all above it, none writable for others but sticky ones above. `private`
+ * (mode 0700) also refuses one that others may read. */
 WRIT_MUST writ_rc writ_fs_ensure_dir(const char *path, mode_t mode, struct writ_err *err);
 /* Removes a folder and all in it, staying on its file system and following no link. For our own
  * throw-away folders. */

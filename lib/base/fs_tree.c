@@ -18,20 +18,22 @@ static bool trusted_owner(const struct stat *st)
 	return st->st_uid == 0 || st->st_uid == geteuid();
 }
 
-/* Who can write to a parent can swap what is in it, unless the sticky bit keeps them from it. A
- * group that the owner let in is the owner's business when the owner is one we trust anyway. */
+/* Who owns a parent or can write to it can swap what is in it; only from the second of these does a
+ * sticky bit keep them. A group that the owner let in is the owner's business. */
 static writ_rc check_parent(int fd, const char *path, struct writ_err *err)
 {
 	struct stat st;
 	if (fstat(fd, &st) != 0)
 		return writ_fail_errno(err, errno, "folder %s: look at its parents", path);
-	if (st.st_mode & S_ISVTX)
-		return WRIT_OK;
-	if ((st.st_mode & S_IWOTH) || ((st.st_mode & S_IWGRP) && !trusted_owner(&st)))
+	if (!trusted_owner(&st))
+		return writ_fail(err, WRIT_EDENIED,
+			"folder %s: a folder above it belongs to user %u, who could swap it (we "
+			"are user %u); chown that one or choose another place",
+			path, st.st_uid, geteuid());
+	if ((st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX))
 		return writ_fail(err, WRIT_EDENIED,
 			"folder %s: a folder above it has mode %04o and owner %u, so others could "
-			"swap "
-			"it; run chmod o-w,g-w on that one or choose another place",
+			"swap it; run chmod o-w on that one or choose another place",
 			path, st.st_mode & 07777, st.st_uid);
 	return WRIT_OK;
 }

@@ -252,6 +252,28 @@ static void folders_under_what_others_can_write_are_refused(void **state)
 	assert_ok(writ_fs_ensure_dir(at(p, "open/e"), 0700, &err), err);
 }
 
+/* Whoever owns a folder above can swap what is in it, whatever its mode is now. */
+static void folders_under_what_another_user_owns_are_refused(void **state)
+{
+	static const mode_t modes[] = { 0755, 0700, 01777 };
+	struct place *p = *state;
+	struct writ_err err;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(mkdir(at(p, "theirs"), 0755), 0);
+	assert_int_equal(chown(p->path, 12345, 0), 0);
+	for (size_t i = 0; i < WRIT_COUNT(modes); i++) {
+		assert_int_equal(chmod(at(p, "theirs"), modes[i]), 0);
+		assert_fails(writ_fs_ensure_dir(at(p, "theirs/d"), 0700, &err), WRIT_EDENIED, err,
+			"user 12345");
+		assert_int_not_equal(access(p->path, F_OK), 0);
+	}
+	/* Neither does one of ours in there help. */
+	assert_int_equal(mkdir(at(p, "theirs/ours"), 0700), 0);
+	assert_fails(writ_fs_ensure_dir(at(p, "theirs/ours"), 0700, &err), WRIT_EDENIED, err,
+		"user 12345");
+}
+
 static void a_link_or_file_is_no_folder(void **state)
 {
 	struct place *p = *state;
@@ -305,6 +327,7 @@ int main(void)
 		IN_A_PLACE(folders_are_made_with_their_parents),
 		IN_A_PLACE(loose_folders_are_refused),
 		IN_A_PLACE(folders_under_what_others_can_write_are_refused),
+		IN_A_PLACE(folders_under_what_another_user_owns_are_refused),
 		IN_A_PLACE(a_link_or_file_is_no_folder),
 		IN_A_PLACE(a_tree_goes_but_not_what_its_links_point_to),
 	};
