@@ -19,12 +19,14 @@ enum {
 	KINDS
 };
 enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4, PADDED = 8 };
+enum { EQUAL, SHORTER, LONGER }; /* than the longest message that may pass, so far */
 
 #define PREFACE     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 #define PREFACE_LEN (sizeof(PREFACE) - 1)
 #define CALM        0x0b
 #define ENTRY_PRICE 12 /* bytes of SETTINGS that cost one token: two entries */
 #define ANY_STREAM  -1
+#define PREFIX_LEN  5 /* of a gRPC message: a flag and four bytes of length */
 
 /* The shape of each frame that a client may send. */
 static const struct {
@@ -264,13 +266,67 @@ static void end_frame(struct writ_guard *g)
 	}
 }
 
-/* Payload: only a PING's is looked at. */
-static size_t pass_payload(struct writ_guard *g, const uint8_t *p, size_t n)
+/* One byte of a length, the highest first. It is compared with the longest that may pass on the
+ * way, because the bytes before it may have passed already. */
+static void pass_length(struct writ_guard_stream *s, uint8_t *byte, uint32_t most)
+{
+	uint8_t top = (uint8_t)(most >> 8 * (PREFIX_LEN - 1 - s->head));
+	if (s->cut == LONGER || (s->cut == EQUAL && *byte > top)) {
+		s->cut = LONGER;
+		*byte = top;
+	} else if (*byte < top) {
+		s->cut = SHORTER;
+	}
+	s->left = s->left << 8 | *byte;
+}
+
+static void pass_messages(struct writ_guard_stream *s, uint8_t *p, size_t n, uint32_t most)
+{
+	while (n) {
+		size_t k = 1;
+		if (s->head == PREFIX_LEN) {
+			k = n < s->left ? n : s->left;
+			s->left -= (uint32_t)k;
+		} else {
+			if (!s->head)
+				s->cut = EQUAL;
+			else
+				pass_length(s, p, most);
+			s->head++;
+		}
+		if (s->head == PREFIX_LEN && !s->left)
+			s->head = 0;
+		p += k;
+		n -= k;
+	}
+}
+
+/* The n bytes at offset at of a DATA frame, less its padding (RFC 9113 6.1). */
+static void pass_data(struct writ_guard *g, uint8_t *p, size_t n, size_t at)
+{
+	struct writ_guard_frame *f = &g->up;
+	uint32_t i = find_open(g, f->stream);
+	if (f->flags & PADDED && at == 0) {
+		f->pad = *p++;
+		n--;
+		at++;
+	}
+	size_t end = f->flags & PADDED ? f->length - f->pad : f->length;
+	if (f->flags & PADDED && f->pad >= f->length)
+		end = 0;
+	if (i < g->n_open && at < end)
+		pass_messages(&g->open[i], p, n < end - at ? n : end - at, g->limits->message + 1);
+}
+
+/* Payload: only a PING's and the lengths of messages are looked at. */
+static size_t pass_payload(struct writ_guard *g, uint8_t *p, size_t n)
 {
 	struct writ_guard_frame *f = &g->up;
 	size_t k = n < f->left ? n : f->left;
 	if (f->type == PING)
 		memcpy(g->ping + (8 - f->left), p, k);
+	if (f->type == DATA && g->limits->message)
+		pass_data(g, p, k, f->length - f->left);
 	f->left -= (uint32_t)k;
 	if (!f->left)
 		end_frame(g);
@@ -298,7 +354,7 @@ static size_t pass_header(struct writ_guard_frame *f, const uint8_t *p, size_t n
 }
 
 enum writ_guard_verdict writ_guard_up(
-	struct writ_guard *g, const uint8_t *p, size_t n, int64_t now_us, size_t *pass)
+	struct writ_guard *g, uint8_t *p, size_t n, int64_t now_us, size_t *pass)
 {
 	struct writ_guard_frame *f = &g->up;
 	size_t i = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* guard: watches the HTTP/2 frames (RFC 9113) of one connection and says what may pass. It reads
- * frame headers only, never header blocks or data. Pure: bytes and the time go in (monotonic
- * microseconds), a verdict comes out. How the stream was cut into reads makes no difference to the
- * verdicts or to where they fall. */
+ * frame headers and the lengths of gRPC's messages, never header blocks or what a message says.
+ * Pure: bytes and the time go in (monotonic microseconds), a verdict comes out. How the stream was
+ * cut into reads makes no difference to the verdicts or to where they fall. */
 #ifndef WRIT_FRONT_GUARD_H
 #define WRIT_FRONT_GUARD_H
 
@@ -21,7 +21,7 @@ enum writ_guard_verdict {
 struct writ_guard_frame {
 	uint8_t header[9];
 	uint8_t have; /* bytes of the header */
-	uint8_t type, flags;
+	uint8_t type, flags, pad;
 	uint32_t left; /* bytes of the payload still to come */
 	uint32_t length, stream;
 	uint32_t block; /* stream whose header block is open, 0: none */
@@ -34,6 +34,8 @@ struct writ_guard {
 	struct writ_budget streams, control;
 	struct writ_guard_stream {
 		uint32_t number, data; /* data: bytes of DATA seen */
+		uint32_t left;         /* bytes of its message still to come */
+		uint8_t head, cut;     /* bytes of the message's prefix seen, and how it compares */
 	} * open;                      /* owned: the open streams */
 	uint32_t n_open, cap_open;
 	uint32_t last_stream;
@@ -52,9 +54,12 @@ struct writ_guard {
 
 void writ_guard_init(struct writ_guard *g, const struct writ_front_limits *limits, int64_t now_us);
 void writ_guard_done(struct writ_guard *g);
-/* Client to server. *pass: how many of the n bytes may pass now; all with PASS. */
+/* Client to server. *pass: how many of the n bytes may pass now; all with PASS. The length of a
+ * message that is longer than limits->message is changed into one byte more than that: gRPC makes
+ * room for what is announced before it looks at its own limit, and refuses this one all the same.
+ */
 enum writ_guard_verdict writ_guard_up(
-	struct writ_guard *g, const uint8_t *p, size_t n, int64_t now_us, size_t *pass);
+	struct writ_guard *g, uint8_t *p, size_t n, int64_t now_us, size_t *pass);
 /* Server to client: everything passes; the frames are only counted. With to_boundary it stops where
  * a frame of ours may be put in. Returns the bytes looked at. */
 size_t writ_guard_down(

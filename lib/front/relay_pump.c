@@ -36,7 +36,7 @@ static void kill(struct writ_relay *r)
 
 /* These bytes came from the near side; those that the guard holds back are kept until the pause is
  * over. */
-static void pass_up(struct writ_relay *r, const uint8_t *p, size_t n)
+static void pass_up(struct writ_relay *r, uint8_t *p, size_t n)
 {
 	enum writ_guard_verdict v = WRIT_GUARD_PASS;
 	size_t pass = n;

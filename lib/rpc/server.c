@@ -132,6 +132,7 @@ static writ_rc start_front(struct writ_rpc_server *s, int listen_fd, struct writ
 	struct writ_front_config f = s->cfg.front;
 	f.loop = s->cfg.loop;
 	f.http2 = true;
+	f.limits.message = (uint32_t)s->cfg.max_request;
 	if (s->cfg.light)
 		f.limits.stream_data = s->cfg.max_request + LIGHT_SLACK;
 	f.tls = f.tls ? front_tls : NULL;

@@ -277,6 +277,53 @@ static void calls_that_the_server_answers_are_never_slowed(void **state)
 	writ_guard_done(&g);
 }
 
+/* Appends a DATA frame with these bytes, the padding last. */
+static void data(uint32_t stream, const void *p, uint8_t n, int pad)
+{
+	const uint8_t length = pad < 0 ? n : (uint8_t)(n + 1 + pad), flags = pad < 0 ? 0 : 8;
+	const uint8_t h[9] = { 0, 0, length, DATA, flags, 0, 0, 0, (uint8_t)stream };
+	static const uint8_t zero[256];
+	add(h, 9);
+	if (pad >= 0)
+		add(&(uint8_t){ (uint8_t)pad }, 1);
+	add(p, n);
+	add(zero, pad > 0 ? (size_t)pad : 0);
+}
+
+/* Regression: gRPC makes room for a message of any announced length; 4 GiB in the worst case. */
+static void announced_length_is_cut(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t asked, passed;
+	} rows[] = { { 0, 0 }, { 1, 1 }, { 255, 255 }, { 256, 256 }, { 65539, 65539 },
+		{ 65540, 65540 }, { 65541, 65541 }, { 65542, 65541 }, { 65796, 65541 },
+		{ 131072, 65541 }, { 0x01000000, 65541 }, { UINT32_MAX, 65541 } };
+	for (int pad = -1; pad < 3; pad++) {
+		for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+			struct writ_guard g;
+			limits = WRIT_FRONT_LIMITS;
+			limits.message = 65540;
+			started(&g);
+			uint32_t n = rows[i].asked, want = rows[i].passed;
+			/* A message before it; the prefix is cut in two frames. */
+			const uint8_t head[] = { 0, 0, 0, 0, 2, 0xff, 0xff, 0, n >> 24 };
+			const uint8_t tail[] = { n >> 16, n >> 8, n };
+			frame(HEADERS, 4, 1, 1);
+			data(1, head, sizeof(head), pad);
+			size_t a = wire.n - 1 - (pad > 0 ? (size_t)pad : 0);
+			data(1, tail, sizeof(tail), pad);
+			size_t b = wire.n - 3 - (pad > 0 ? (size_t)pad : 0);
+			assert_int_equal(feed(&g, 0, NULL), WRIT_GUARD_PASS);
+			assert_int_equal((uint32_t)wire.p[a] << 24 | (uint32_t)wire.p[b] << 16 |
+					(uint32_t)wire.p[b + 1] << 8 | wire.p[b + 2],
+				want);
+			writ_guard_done(&g);
+		}
+	}
+	limits = WRIT_FRONT_LIMITS;
+}
+
 /* Regression: if our PING ACKs paid back, a PING flood would pay for itself. */
 static void ping_acks_pay_nothing_back(void **state)
 {
@@ -452,6 +499,7 @@ int main(void)
 		cmocka_unit_test(open_streams_have_a_maximum_whatever_the_server_says),
 		cmocka_unit_test(rapid_reset_is_slowed_then_ended),
 		cmocka_unit_test(calls_that_the_server_answers_are_never_slowed),
+		cmocka_unit_test(announced_length_is_cut),
 		cmocka_unit_test(ping_acks_pay_nothing_back),
 		cmocka_unit_test(server_resets_pay_nothing_back),
 		cmocka_unit_test(control_floods_are_slowed),
