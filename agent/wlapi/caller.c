@@ -84,13 +84,15 @@ writ_rc writ_caller_of(struct writ_attest_env *env, struct writ_front *front,
 		writ_free(c);
 		return rc;
 	}
-	peer->pidfd = -1; /* the pin has it now: one descriptor for each idle stream less */
 	c->pin.groups_cut = c->pin.groups_cut || peer->groups_withheld;
 	rc = writ_poll_new(env->loop, c->pin.pidfd, on_end, c, &c->end, err);
 	if (rc != WRIT_OK) {
+		if (c->pin.pidfd == peer->pidfd) /* kept: another call must find the same process */
+			c->pin.pidfd = -1;
 		writ_caller_unref(c);
 		return rc;
 	}
+	peer->pidfd = -1; /* the pin has it now: one descriptor for each idle stream less */
 	writ_poll_set(c->end, WRIT_READABLE);
 	peer->user = c;
 	peer->user_free = unref_user;

@@ -14,9 +14,11 @@
 #include "grpc/health/v1/health.pb-c.h"
 #include "workloadapi.pb-c.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define WAIT_MS 10000
@@ -434,6 +436,41 @@ static void test_clients_may_go_at_any_time(void **state)
 	stop(&f);
 }
 
+static void on_watched(void *arg, int events)
+{
+	(void)arg, (void)events;
+}
+
+/* What the kernel said at accept is not replaced by a look at the number later on. */
+static void test_a_caller_that_cannot_be_watched_stays_pinned(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct writ_err err = { 0 };
+	struct writ_poll *other;
+	struct writ_caller *c = NULL;
+	start(&f);
+	struct writ_peer p = { .kind = WRIT_PEER_UNIX,
+		.pid = getpid(),
+		.uid = geteuid(),
+		.gid = getegid(),
+		.pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0) };
+	int pidfd = p.pidfd;
+	assert_true(pidfd >= 0);
+	/* A descriptor is watched once: the caller's own watch fails. */
+	assert_ok(writ_poll_new(f.loop, pidfd, on_watched, NULL, &other, &err), err);
+	writ_poll_set(other, WRIT_READABLE);
+	struct writ_front *front = NULL;
+	assert_int_not_equal(writ_caller_of(&f.env, front, &p, &c, &err), WRIT_OK);
+	assert_int_equal(p.pidfd, pidfd);
+	assert_true(fcntl(pidfd, F_GETFD) >= 0);
+	writ_poll_free(other);
+	assert_ok(writ_caller_of(&f.env, front, &p, &c, &err), err);
+	assert_int_equal(c->pin.pidfd, pidfd);
+	writ_caller_closed(&p);
+	stop(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -444,6 +481,7 @@ int main(void)
 		cmocka_unit_test(test_before_the_first_sync_calls_wait_and_health_says_so),
 		cmocka_unit_test(test_at_the_end_streams_are_unavailable),
 		cmocka_unit_test(test_clients_may_go_at_any_time),
+		cmocka_unit_test(test_a_caller_that_cannot_be_watched_stays_pinned),
 	};
 	struct writ_err err;
 	if (writ_crypto_init(&err) != WRIT_OK || !mkdtemp(dir) ||
