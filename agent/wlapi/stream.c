@@ -135,6 +135,10 @@ static void look_at(struct stream *s)
 	struct writ_entry *found[WRIT_MATCHES_MAX];
 	const struct writ_cache *cache = s->w->cfg.cache;
 	s->round = s->w->round;
+	if (writ_call_cancelled(s->call)) { /* its status is still on the way out */
+		s->waits = false;
+		return;
+	}
 	s->stale = s->sending || !s->attested;
 	if (s->stale)
 		return;

@@ -9,7 +9,7 @@
 #include "forge.h"
 #include "rpc/channel.h"
 #include "rpc/rpc.h"
-#include "wlapi/wlapi.h"
+#include "wlapi/wlapi_impl.h"
 
 #include "grpc/health/v1/health.pb-c.h"
 #include "workloadapi.pb-c.h"
@@ -436,6 +436,45 @@ static void test_clients_may_go_at_any_time(void **state)
 	stop(&f);
 }
 
+/* Looks at the streams again as soon as one was denied, before its status has gone out. */
+struct meddler {
+	struct writ_task task;
+	struct fixture *f;
+	bool done;
+};
+
+static void meddle(struct writ_task *t)
+{
+	struct meddler *m = writ_container(t, struct meddler, task);
+	if (!writ_wlapi_stats(m->f->w).denied_no_match) {
+		writ_loop_post(m->f->loop, t);
+		return;
+	}
+	assert_int_equal(writ_wlapi_stats(m->f->w).streams, 1);
+	writ_wlapi_changed(m->f->w);
+	writ__stream_sweep(&m->f->w->sweep);
+	m->done = true;
+}
+
+/* Its client may leave the answer unread for as long as it likes. */
+static void test_a_denied_stream_is_denied_once(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct probe p;
+	start(&f);
+	set_bundle(&f);
+	writ_cache_begin(f.cache, true);
+	writ_cache_commit(f.cache);
+	struct meddler m = { .task = { .run = meddle }, .f = &f };
+	(void)fetch(&f, &p);
+	writ_loop_post(f.loop, &m.task);
+	wait_flag(&f, &m.done);
+	wait_flag(&f, &p.ended);
+	assert_int_equal(writ_wlapi_stats(f.w).denied_no_match, 1);
+	stop(&f);
+}
+
 static void on_watched(void *arg, int events)
 {
 	(void)arg, (void)events;
@@ -481,6 +520,7 @@ int main(void)
 		cmocka_unit_test(test_before_the_first_sync_calls_wait_and_health_says_so),
 		cmocka_unit_test(test_at_the_end_streams_are_unavailable),
 		cmocka_unit_test(test_clients_may_go_at_any_time),
+		cmocka_unit_test(test_a_denied_stream_is_denied_once),
 		cmocka_unit_test(test_a_caller_that_cannot_be_watched_stays_pinned),
 	};
 	struct writ_err err;
