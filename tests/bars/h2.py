@@ -17,8 +17,12 @@ def header(name, value):
     return b"\0" + bytes((len(name),)) + name + bytes((len(value),)) + value
 
 
-def fetch_request(stream=1):
-    fields = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/SpiffeWorkloadAPI/FetchX509SVID"),
+FETCH = b"/SpiffeWorkloadAPI/FetchX509SVID"
+
+
+def request(path=FETCH, stream=1):
+    """A call with an empty message."""
+    fields = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", path),
               (b":authority", b"localhost"), (b"content-type", b"application/grpc"), (b"te", b"trailers"),
               (b"workload.spiffe.io", b"true")]
     block = b"".join(header(n, v) for n, v in fields)
@@ -32,8 +36,8 @@ def connect(path):
     return s
 
 
-def answer(s, seconds=3.0):
-    """Reads until an identity or a refusal is there: b"..." of DATA, or None."""
+def answer(s, seconds=3.0, wanted=b"spiffe://"):
+    """Reads until what is wanted or a refusal is there: b"..." of DATA, or None."""
     end, text, body = time.monotonic() + seconds, b"", b""
     while time.monotonic() < end:
         s.settimeout(max(0.01, end - time.monotonic()))
@@ -59,12 +63,12 @@ def answer(s, seconds=3.0):
                 body += payload
             if kind in (RST, GOAWAY) or (kind == HEADERS and flags & 1):
                 return None
-            if b"spiffe://" in body:
+            if wanted in body:
                 return body
     return None
 
 
-def ask(s):
+def ask(s, path=FETCH, wanted=b"spiffe://"):
     """The whole exchange on a fresh connection."""
-    s.sendall(PREFACE + frame(SETTINGS, 0, 0) + fetch_request())
-    return answer(s)
+    s.sendall(PREFACE + frame(SETTINGS, 0, 0) + request(path))
+    return answer(s, wanted=wanted)
