@@ -251,7 +251,7 @@ static void raw_refusal_and_deadline(void **state)
 	(void)state;
 	struct ux x;
 	struct writ_front_limits l = WRIT_FRONT_LIMITS;
-	l.start_ms = 50;
+	l.start_ms = l.backend_ms = 50;
 	ux_open_with(&x, &l, false);
 	int fd = ux_dial(&x);
 	ux_wait(&x, &x.opened, 1);
