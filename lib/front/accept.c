@@ -8,11 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BATCH    16     /* connections accepted before others get their turn */
+#define BATCH    64     /* connections accepted before others get their turn */
 #define AGAIN_US 100000 /* when nothing can be accepted for want of memory */
 
 void writ_front_tell_refused(struct writ_front *f, const char *addr, const struct writ_err *why)
@@ -86,6 +87,37 @@ static writ_rc enter(struct writ_front *f, const struct writ_peer *p, struct wri
 	return WRIT_OK;
 }
 
+/* A flood of callers who hang up at once fills the queue; those are passed over at the price of a
+ * look. Raw bytes of a caller who has left still count. */
+static bool has_left(const struct writ_front *f, int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+	return (f->cfg.http2 || f->cfg.tls) && poll(&p, 1, 0) > 0 &&
+		p.revents & (POLLRDHUP | POLLHUP | POLLERR);
+}
+
+/* From the cheap to the dear: who is refused has cost little. */
+static writ_rc admit(struct writ_front *f, int fd, struct writ_peer *p, struct writ_source_key from,
+	struct writ_source **source, struct writ_source **process, struct writ_err *err)
+{
+	writ_rc rc = enter(f, p, from, source, process, err);
+	if (rc != WRIT_OK)
+		return rc;
+	if (has_left(f, fd))
+		rc = writ_fail(err, WRIT_EUNAVAIL, "the peer has closed the connection already");
+	else if (f->is_unix)
+		rc = writ_peer_pin(fd, p, err);
+	if (rc == WRIT_OK)
+		return rc;
+	int64_t now = writ_hub_now_us(f->hub);
+	writ_debt_add(
+		&(*source)->debt, f->cfg.limits.fault_ms * 1000, f->cfg.limits.debt_ms * 1000, now);
+	writ_source_leave(&f->sources, *source, now);
+	if (*process)
+		writ_source_leave(&f->sources, *process, now);
+	return rc;
+}
+
 static void take(struct writ_front *f, int fd, const struct sockaddr *sa)
 {
 	struct writ_peer *p = NULL;
@@ -101,7 +133,7 @@ static void take(struct writ_front *f, int fd, const struct sockaddr *sa)
 	if (rc == WRIT_OK && f->is_unix)
 		from = writ_source_number(WRIT_SOURCE_UID, p->uid);
 	if (rc == WRIT_OK)
-		rc = enter(f, p, from, &source, &process, &err);
+		rc = admit(f, fd, p, from, &source, &process, &err);
 	if (rc == WRIT_OK) {
 		struct writ_conn *c = writ_conn_new(f, fd, p, source, process);
 		if (c->state != WRIT_CONN_DELAYED)

@@ -33,13 +33,14 @@ void writ_conn_free(struct writ_conn *c)
 
 /* What this connection spent beyond what is free goes to its source's account: once, and without
  * what it had inherited, which was paid by waiting. */
-static void settle(struct writ_conn *c)
+static void settle(struct writ_conn *c, bool at_fault)
 {
 	struct writ_front *f = c->front;
 	int64_t now = writ_hub_now_us(f->hub);
-	if (f->cfg.http2)
-		writ_debt_add(&c->source->debt, writ_guard_owed_us(&c->guard, now),
-			f->cfg.limits.debt_ms * 1000, now);
+	int64_t owed = f->cfg.http2 ? writ_guard_owed_us(&c->guard, now) : 0;
+	if (at_fault)
+		owed += f->cfg.limits.fault_ms * 1000;
+	writ_debt_add(&c->source->debt, owed, f->cfg.limits.debt_ms * 1000, now);
 	writ_source_leave(&f->sources, c->source, now);
 	if (c->process)
 		writ_source_leave(&f->sources, c->process, now);
@@ -61,7 +62,7 @@ void writ_conn_end(struct writ_conn *c, enum writ_relay_end how, writ_rc rc, con
 	c->backend_fd = -1;
 	writ_due_stop(f->hub, &c->due);
 	writ_peer_gone(c->peer);
-	settle(c);
+	settle(c, how == WRIT_RELAY_KILLED || (how == WRIT_RELAY_CLOSED && !c->announced));
 	f->n_conns--;
 	writ_later_ask(f->hub, &c->reap);
 }

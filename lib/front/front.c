@@ -21,6 +21,19 @@ static uint32_t default_total(void)
 	return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
 }
 
+static uint32_t at_most(uint32_t n, uint32_t max)
+{
+	return n < max || !max ? n : max;
+}
+
+/* Where descriptors are few, nobody may have them all. */
+static void share_descriptors(struct writ_front_limits *l)
+{
+	l->total = default_total();
+	l->per_uid = at_most(l->per_uid, l->total / 2);
+	l->per_process = at_most(l->per_process, l->per_uid);
+}
+
 static writ_rc learn_listener(struct writ_front *f, int fd, struct writ_err *err)
 {
 	int domain = 0;
@@ -57,7 +70,7 @@ writ_rc writ_front_start(const struct writ_front_config *cfg, int listen_fd,
 	f->accept_again.fire = writ_front_on_accept_again;
 	f->handshake_due.fire = writ_handshake_on_due;
 	if (!f->cfg.limits.total)
-		f->cfg.limits.total = default_total();
+		share_descriptors(&f->cfg.limits);
 	writ_list_init(&f->conns);
 	writ_list_init(&f->handshake_turns);
 	writ_sources_init(&f->sources);

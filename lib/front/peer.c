@@ -137,14 +137,14 @@ writ_rc writ_peer_learn_unix(
 	p->gid = cred.gid;
 	(void)snprintf(
 		p->addr, sizeof(p->addr), "unix:pid=%d,uid=%u", (int)p->pid, (unsigned)p->uid);
+	*ret = p;
+	return WRIT_OK;
+}
+
+writ_rc writ_peer_pin(int fd, struct writ_peer *p, struct writ_err *err)
+{
 	writ_rc rc = learn_groups(fd, p, err);
-	if (rc == WRIT_OK)
-		rc = learn_pidfd(fd, p, err);
-	if (rc != WRIT_OK)
-		writ_peer_unref(p);
-	else
-		*ret = p;
-	return rc;
+	return rc == WRIT_OK ? learn_pidfd(fd, p, err) : rc;
 }
 
 struct writ_peer *writ_peer_learn_tcp(const struct sockaddr *sa, uint8_t source[16])

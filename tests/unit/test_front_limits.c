@@ -51,6 +51,51 @@ static void a_uid_and_a_process_have_their_maximum(void **state)
 	}
 }
 
+static void one_uid_has_half_where_descriptors_are_few(void **state)
+{
+	(void)state;
+	struct ux x;
+	struct rlimit old, few;
+	struct writ_front_limits l = WRIT_FRONT_LIMITS;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = old;
+	few.rlim_cur = 64 + 4 * 8; /* eight connections */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	l.total = 0;
+	ux_open_with(&x, &l, true);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	int fds[5];
+	for (int i = 0; i < 5; i++)
+		fds[i] = ux_dial(&x);
+	ux_wait(&x, &x.refused, 1);
+	assert_non_null(strstr(x.why, "this uid has 4"));
+	assert_int_equal(writ_front_count(x.front), 4);
+	for (int i = 0; i < 5; i++)
+		close(fds[i]);
+	ux_close(&x);
+}
+
+/* A caller who connects and leaves costs more than he says; the next one of his uid waits. */
+static void who_leaves_at_once_owes_for_it(void **state)
+{
+	(void)state;
+	struct ux x;
+	struct writ_front_limits l = WRIT_FRONT_LIMITS;
+	l.fault_ms = 40;
+	l.debt_ms = 150;
+	ux_open_with(&x, &l, true);
+	for (int i = 0; i < 10; i++)
+		close(ux_dial(&x));
+	ux_wait(&x, &x.refused, 4);
+	int64_t begin = writ_mono_ms();
+	int fd = ux_call(&x);
+	assert_in_range(writ_mono_ms() - begin, 60, 2000); /* no more than debt_ms, though */
+	close(fd);
+	ux_wait(&x, &x.closed, 1);
+	assert_int_equal(writ_front_count(x.front), 0);
+	ux_close(&x);
+}
+
 static void exhausted_descriptors_do_not_end_the_service(void **state)
 {
 	(void)state;
@@ -251,7 +296,7 @@ static void raw_refusal_and_deadline(void **state)
 	(void)state;
 	struct ux x;
 	struct writ_front_limits l = WRIT_FRONT_LIMITS;
-	l.start_ms = l.backend_ms = 50;
+	l.backend_ms = 50;
 	ux_open_with(&x, &l, false);
 	int fd = ux_dial(&x);
 	ux_wait(&x, &x.opened, 1);
@@ -338,6 +383,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_uid_and_a_process_have_their_maximum),
+		cmocka_unit_test(one_uid_has_half_where_descriptors_are_few),
+		cmocka_unit_test(who_leaves_at_once_owes_for_it),
 		cmocka_unit_test(exhausted_descriptors_do_not_end_the_service),
 		cmocka_unit_test(a_flood_is_slowed_and_then_goes_on),
 		cmocka_unit_test(a_paused_client_that_leaves_is_noticed),
