@@ -22,7 +22,6 @@ THIRD_PARTY = [
     (r"sqlite3\.h", ("server/store/",)),
     (r"uv\.h", ("lib/loop/", "lib/tls/", "lib/front/", "lib/rpc/", "server/", "agent/", "gate/", "cli/")),
     (r"curl/", ("cli/curl.c", "cli/http.c")),
-    (r"libsmartcols", ("cli/",)),
     (r"seccomp\.h", ("server/", "agent/", "gate/")),
 ]
 
