@@ -281,7 +281,7 @@ static writ_rc recheck_place(
 		uint64_t ns = 0;
 		int e = read_ns(pin->dirfd, ns_files[i], &ns);
 		if ((uint64_t)e != s->withheld[WRIT_PART_NS + i] || (e == 0 && ns != s->ns[i]))
-			return moved(s, WRIT_PART_NS + i, err);
+			return moved(s, (enum writ_snapshot_part)(WRIT_PART_NS + i), err);
 	}
 	int e = writ_pin_read(pin, "cgroup", text, sizeof(text), &n);
 	if ((uint64_t)e != s->withheld[WRIT_PART_CGROUP] ||

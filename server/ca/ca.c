@@ -372,8 +372,8 @@ static void rest(struct writ_ca *ca, int64_t wake)
 static void do_step(struct writ_ca *ca, enum writ_ca_step step, size_t which)
 {
 	switch (step) {
-	case WRIT_CA_PREPARE: prepare(ca, step, unconst("")); return;
-	case WRIT_CA_RENEW: prepare(ca, step, ca->cas[which].id); return;
+	case WRIT_CA_PREPARE: prepare(ca, (int)step, unconst("")); return;
+	case WRIT_CA_RENEW: prepare(ca, (int)step, ca->cas[which].id); return;
 	case WRIT_CA_PUBLISH:
 		describe(ca, &ca->cas[which], true);
 		commit(ca, WRIT_CA_PUBLISH, ca->cas[which].id);
