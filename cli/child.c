@@ -46,6 +46,8 @@ static void become(const struct writ_child_spec *spec, char **env, int out, int 
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
 	sigaction(SIGPIPE, &dfl, NULL);
+	/* Ctrl-C is for this program alone: it ends its children, in their order. */
+	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(127);

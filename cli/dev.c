@@ -32,12 +32,12 @@ static const struct writ_option options[] = {
 	WRIT_OPT_O,
 };
 
-static bool interrupted;
+static volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int signum)
 {
 	(void)signum;
-	__atomic_store_n(&interrupted, true, __ATOMIC_RELAXED);
+	interrupted = 1;
 }
 
 static void answer(void *arg, const struct writ_httpd_request *req, struct writ_httpd_answer *a)
@@ -257,8 +257,9 @@ static void wait_for_interrupt(struct writ_dev *d)
 	while (!interrupted) {
 		const bool never = false;
 		(void)writ_loop_run_until(d->loop, &never, writ_mono_ms() + 200);
-		if (writ_child_poll(&d->server) || writ_child_poll(&d->agent) ||
-			writ_child_poll(&d->gate)) {
+		bool ended = writ_child_poll(&d->server) || writ_child_poll(&d->agent) ||
+			writ_child_poll(&d->gate);
+		if (ended && !interrupted) {
 			fprintf(stderr,
 				"writ dev: a program has ended by itself; its log is in %s\n",
 				d->dir);
