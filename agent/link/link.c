@@ -221,38 +221,22 @@ static bool choose(struct writ_link *l, struct writ_err *err)
 	return false;
 }
 
-/* With a token it is a first contact again: what the operator configured counts as well. */
-static writ_rc both(const struct writ_link *l, struct writ_bundle **ret, struct writ_err *err)
-{
-	const struct writ_bundle *a = l->state.bundle, *b = l->cfg.trust;
-	size_t n = 0;
-	WRIT_AUTO(writ_freep)
-	struct writ_cert **cas = writ_alloc_array(a->n + b->n, sizeof(struct writ_cert *));
-	for (size_t i = 0; i < a->n; i++)
-		cas[n++] = a->cas[i];
-	for (size_t i = 0; i < b->n; i++)
-		cas[n++] = b->cas[i];
-	return writ_bundle_new(writ_cstr(l->cfg.td), cas, NULL, n, 0, 0, ret, err);
-}
-
 static writ_rc trust_now(
 	const struct writ_link *l, bool ours, struct writ_tls_ctx **ret, struct writ_err *err)
 {
-	WRIT_AUTO(writ_bundle_unrefp) struct writ_bundle *merged = NULL;
-	struct writ_trust_config trust = {
+	WRIT_AUTO(writ_bundle_unrefp) struct writ_bundle *chosen = NULL;
+	int64_t now = writ_wall_s();
+	/* With a token it is a first contact again. */
+	writ_rc rc = writ_trust_choose(
+		l->state.bundle, l->cfg.trust, !ours && l->by_token, now, &chosen, err);
+	const struct writ_trust_config trust = {
 		.td = l->cfg.td,
-		.bundle = l->state.bundle ? l->state.bundle : l->cfg.trust,
+		.bundle = chosen,
 		.insecure = l->cfg.insecure,
 		.svid = ours ? l->state.svid : NULL,
-		.now = writ_wall_s(),
+		.now = now,
 	};
-	if (!ours && l->by_token && l->state.bundle && l->cfg.trust) {
-		writ_rc rc = both(l, &merged, err);
-		if (rc != WRIT_OK)
-			return rc;
-		trust.bundle = merged;
-	}
-	return writ_trust_server(&trust, ret, err);
+	return rc == WRIT_OK ? writ_trust_server(&trust, ret, err) : rc;
 }
 
 static void try_now(void *arg)

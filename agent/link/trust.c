@@ -39,6 +39,31 @@ static bool any_in_time(const struct writ_bundle *b, int64_t now)
 	return false;
 }
 
+static writ_rc both(const struct writ_bundle *a, const struct writ_bundle *b,
+	struct writ_bundle **ret, struct writ_err *err)
+{
+	size_t n = 0;
+	WRIT_AUTO(writ_freep)
+	struct writ_cert **cas = writ_alloc_array(a->n + b->n, sizeof(struct writ_cert *));
+	for (size_t i = 0; i < a->n; i++)
+		cas[n++] = a->cas[i];
+	for (size_t i = 0; i < b->n; i++)
+		cas[n++] = b->cas[i];
+	return writ_bundle_new(writ_cstr(a->td), cas, NULL, n, 0, 0, ret, err);
+}
+
+writ_rc writ_trust_choose(struct writ_bundle *ours, struct writ_bundle *configured,
+	bool first_contact, int64_t now, struct writ_bundle **ret, struct writ_err *err)
+{
+	bool again = first_contact ||
+		(ours && configured && !any_in_time(ours, now) && any_in_time(configured, now));
+	if (ours && configured && again)
+		return both(ours, configured, ret, err);
+	struct writ_bundle *one = ours ? ours : configured;
+	*ret = one ? writ_bundle_ref(one) : NULL;
+	return WRIT_OK;
+}
+
 /* The anchors to check the server with: after a long outage also expired ones. */
 static writ_rc pick(
 	const struct writ_trust_config *cfg, struct writ_bundle **ret, struct writ_err *err)

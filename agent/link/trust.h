@@ -15,6 +15,11 @@ struct writ_trust_config {
 	int64_t now;
 };
 
+/* What the server is checked with next: the bundle that we got from it, else what the operator
+ * configured. Both, where what is configured counts again: at a first contact, and when none of
+ * ours is in time any more but one of his is. A reference; NULL when there is neither. */
+WRIT_MUST writ_rc writ_trust_choose(struct writ_bundle *ours, struct writ_bundle *configured,
+	bool first_contact, int64_t now, struct writ_bundle **ret, struct writ_err *err);
 /* For one connection to the server of td: it has to be exactly spiffe://td/spire/server. */
 WRIT_MUST writ_rc writ_trust_server(
 	const struct writ_trust_config *cfg, struct writ_tls_ctx **ret, struct writ_err *err);
