@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The long bars, outside CI: prints figures, each beside what is wanted. Usage: bars.sh 5|6|7|13 [arguments]
+# The long bars, outside CI: prints figures, each beside what is wanted. Usage: bars.sh 5|6|7|10|13 [arguments]
 set -eu
 cd "$(dirname "$0")/.."
 build=${WRIT_BUILD:-build/release}

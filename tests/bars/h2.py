@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """As much HTTP/2 as an attacker needs to ask the Workload API for an identity, with the standard library alone."""
 import socket
+import ssl
 import struct
 import time
 
@@ -18,6 +19,7 @@ def header(name, value):
 
 
 FETCH = b"/SpiffeWorkloadAPI/FetchX509SVID"
+GET_BUNDLE = b"/spire.api.server.bundle.v1.Bundle/GetBundle"
 
 
 def request(path=FETCH, stream=1):
@@ -34,6 +36,17 @@ def connect(path):
     s.settimeout(5)
     s.connect(path)
     return s
+
+
+def connect_tls(port, address):
+    """From this address, without a certificate, whoever the server is."""
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    ctx.check_hostname = False
+    ctx.verify_mode = ssl.CERT_NONE
+    ctx.set_alpn_protocols(["h2"])
+    plain = socket.create_connection(("127.0.0.1", port), 5, (address, 0))
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return ctx.wrap_socket(plain)
 
 
 def answer(s, seconds=3.0, wanted=b"spiffe://"):

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two worst floods, for a second each, on both listeners: others are answered, and memory stays (bar 10 has them all)."""
+import json
+import os
+import sys
+import time
+import unittest
+
+from kit.proc import BIN, IS_ROOT
+from kit.world import MINE, Case, main, other_uid
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bars"))
+import h2  # noqa: E402
+from bar import pss_kb  # noqa: E402
+
+FLOOD = BIN.parent / "bars" / "flood"
+SECONDS, GROWTH_KB = 1, 32 * 1024
+WORST = (("reset", 1), ("connect", 50))  # the most memory, and the most of the listening queue
+
+
+class Flood(Case):
+    @classmethod
+    def prepare(cls):
+        super().prepare()
+        cls.world.entry("honest", f"unix:uid:{MINE}")
+
+    def asks_beside(self, target, pid, ask):
+        for probe, count in WORST:
+            with self.subTest(probe=probe):
+                before = pss_kb(pid)
+                attacker = self.world.scene.start("flood", [FLOOD, probe, target, SECONDS, count, "again"], uid=other_uid(2))
+                answered = []
+                while attacker.is_alive():
+                    answered.append(ask() is not None)
+                    time.sleep(0.01)
+                self.assertGreater(json.loads(attacker.out)["made"], 0)
+                self.assertGreater(len(answered), 5)
+                self.assertEqual(answered.count(False), 0)
+                self.assertLess(pss_kb(pid) - before, GROWTH_KB)
+                begin = time.monotonic()
+                self.assertIsNotNone(ask())
+                self.assertLess(time.monotonic() - begin, 1)
+
+    @unittest.skipUnless(IS_ROOT, "the flood needs a uid of its own")
+    def test_agent(self):
+        def ask():
+            with h2.connect(str(self.world.socket)) as s:
+                return h2.ask(s)
+        self.asks_beside(f"unix:{self.world.socket}", self.world.agent.run.pid, ask)
+
+    def test_server(self):
+        def ask():
+            with h2.connect_tls(self.world.port, "127.0.0.2") as s:
+                return h2.ask(s, h2.GET_BUNDLE, b"example.org")
+        below = [pid for pids in self.world.server.run.children().values() for pid in pids]
+        serving = max([self.world.server.run.pid, *below], key=lambda pid: len(os.listdir(f"/proc/{pid}/fd")))
+        self.asks_beside(f"tcp:{self.world.port}", serving, ask)
+
+
+main()
