@@ -436,6 +436,24 @@ static void test_clients_may_go_at_any_time(void **state)
 	stop(&f);
 }
 
+/* Whoever may connect may watch, and go: nothing of it stays, or the end would wait for it. */
+static void test_who_watched_the_health_leaves_nothing_behind(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct probe p;
+	start(&f);
+	for (size_t i = 0; i < 3; i++) {
+		struct writ_rpc *r = call(&f, &p, "/grpc.health.v1.Health/Watch",
+			&grpc__health__v1__health_check_response__descriptor, NULL, 0);
+		moved(&f, &p);
+		assert_int_equal(p.messages, 1);
+		writ_rpc_cancel(r);
+		wait_flag(&f, &p.ended);
+	}
+	stop(&f);
+}
+
 /* Looks at the streams again as soon as one was denied, before its status has gone out. */
 struct meddler {
 	struct writ_task task;
@@ -520,6 +538,7 @@ int main(void)
 		cmocka_unit_test(test_before_the_first_sync_calls_wait_and_health_says_so),
 		cmocka_unit_test(test_at_the_end_streams_are_unavailable),
 		cmocka_unit_test(test_clients_may_go_at_any_time),
+		cmocka_unit_test(test_who_watched_the_health_leaves_nothing_behind),
 		cmocka_unit_test(test_a_denied_stream_is_denied_once),
 		cmocka_unit_test(test_a_caller_that_cannot_be_watched_stays_pinned),
 	};
