@@ -85,6 +85,16 @@ static writ_rc load_trust(struct writ_agent *a, struct writ_err *err)
 	return a->state.bundle || c->insecure_bootstrap ? WRIT_OK : no_trust(err);
 }
 
+static writ_rc claim(const char *dir, struct writ_err *err)
+{
+	bool closed;
+	writ_rc rc = writ_fs_claim_dir(dir, &closed, err);
+	if (closed)
+		WRIT_LOG(WARN, "folder.closed", WRIT_KV("path", dir),
+			WRIT_KV("mode", "0700 now: other users could look into it"));
+	return rc;
+}
+
 writ_rc writ__agent_load_state(
 	struct writ_agent *a, struct writ_secret *token, struct writ_err *err)
 {
@@ -93,9 +103,9 @@ writ_rc writ__agent_load_state(
 	/* A start that cannot work leaves no folder behind. */
 	if (!c->trust_bundle_path && !c->insecure_bootstrap && access(dir, F_OK) != 0)
 		return no_trust(err);
-	writ_rc rc = writ_fs_ensure_dir(c->data_dir, 0700, err);
+	writ_rc rc = claim(c->data_dir, err);
 	if (rc == WRIT_OK)
-		rc = writ_fs_ensure_dir(dir, 0700, err);
+		rc = claim(dir, err);
 	if (rc != WRIT_OK)
 		return rc;
 	a->state_path = writ_fs_join(dir, WRIT_STATE_NAME);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/fs.h"
 #include "base/log_line.h"
 #include "base/mem.h"
 
@@ -37,8 +38,10 @@ static writ_rc open_file(const char *path, int *ret, struct writ_err *err)
 		return writ_fail(err, WRIT_EDENIED,
 			"audit log %s: owned by user %u, not by us (user %u)", path, st.st_uid,
 			geteuid());
-	*ret = writ_steal_fd(fd);
-	return WRIT_OK;
+	writ_rc rc = S_ISREG(st.st_mode) ? writ_fs_check_single(fd, path, err) : WRIT_OK;
+	if (rc == WRIT_OK)
+		*ret = writ_steal_fd(fd);
+	return rc;
 }
 
 writ_rc writ_audit_open(const char *path, struct writ_audit **ret, struct writ_err *err)

@@ -159,6 +159,18 @@ writ_rc writ_fs_read(const char *path, struct writ_buf *buf, struct writ_err *er
 	return rc ? rc : read_fd(fd, path, buf, err);
 }
 
+writ_rc writ_fs_check_single(int fd, const char *path, struct writ_err *err)
+{
+	struct stat st;
+	if (fstat(fd, &st) != 0)
+		return writ_fail_errno(err, errno, "look at %s", path);
+	if (st.st_nlink > 1)
+		return writ_fail(err, WRIT_EDENIED,
+			"%s: the file has %lu names (hard links); remove this one, or the others",
+			path, (unsigned long)st.st_nlink);
+	return WRIT_OK;
+}
+
 writ_rc writ_fs_read_private(const char *path, struct writ_buf *buf, struct writ_err *err)
 {
 	struct stat st;
@@ -174,5 +186,6 @@ writ_rc writ_fs_read_private(const char *path, struct writ_buf *buf, struct writ
 		return writ_fail(err, WRIT_EDENIED,
 			"read %s: mode is %04o, so others can get at it; run: chmod 600 %s", path,
 			st.st_mode & 07777, path);
-	return read_fd(fd, path, buf, err);
+	rc = writ_fs_check_single(fd, path, err);
+	return rc ? rc : read_fd(fd, path, buf, err);
 }

@@ -19,10 +19,16 @@ WRIT_MUST writ_rc writ_fs_read(const char *path, struct writ_buf *buf, struct wr
  * 077): the message says the mode seen and the chmod that would mend it. For keys and tokens. */
 WRIT_MUST writ_rc writ_fs_read_private(
 	const char *path, struct writ_buf *buf, struct writ_err *err);
+/* WRIT_EDENIED when the open file has a second name (a hard link): what we write would change, and
+ * what we keep private would be, where somebody else put that name. */
+WRIT_MUST writ_rc writ_fs_check_single(int fd, const char *path, struct writ_err *err);
 /* Makes the folder and missing parents with mode exactly, or checks one that is there: a folder,
  * ours (or root's) as are all above it, none writable for others but sticky ones above. `private`
  * (mode 0700) also refuses one that others may read. */
 WRIT_MUST writ_rc writ_fs_ensure_dir(const char *path, mode_t mode, struct writ_err *err);
+/* As ensure_dir with 0700 for a folder of state, but one of ours that others may only look into is
+ * closed to them: *closed says so, for the log. */
+WRIT_MUST writ_rc writ_fs_claim_dir(const char *path, bool *closed, struct writ_err *err);
 /* Removes a folder and all in it, staying on its file system and following no link. For our own
  * throw-away folders. */
 WRIT_MUST writ_rc writ_fs_remove_tree(const char *path, struct writ_err *err);

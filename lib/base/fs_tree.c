@@ -121,6 +121,23 @@ writ_rc writ_fs_ensure_dir(const char *path, mode_t mode, struct writ_err *err)
 	return check_final(dir, path, mode, err);
 }
 
+/* 0755 is what mkdir makes, and keys may be in there soon. Who could write may have put something
+ * in it already: that is for a human to look at. */
+static bool close_own(const char *path)
+{
+	WRIT_AUTO(writ_closep)
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	return fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 055) &&
+		!(st.st_mode & 022) && fchmod(fd, 0700) == 0;
+}
+
+writ_rc writ_fs_claim_dir(const char *path, bool *closed, struct writ_err *err)
+{
+	*closed = close_own(path);
+	return writ_fs_ensure_dir(path, 0700, err);
+}
+
 /* One folder on the way down. An explicit stack: the depth is bounded, and is no recursion. */
 struct level {
 	DIR *d;

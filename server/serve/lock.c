@@ -24,6 +24,9 @@ writ_rc writ_serve_lock(const char *data_dir, int64_t wait_ms, int *ret, struct 
 	struct stat st;
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		return writ_fail(err, WRIT_EDENIED, "%s is no plain file: move it away", path);
+	writ_rc rc = writ_fs_check_single(fd, path, err);
+	if (rc)
+		return rc;
 	int64_t until = writ_mono_ms() + wait_ms;
 	while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		const struct timespec pause = { .tv_nsec = LOOK_MS * 1000000L };

@@ -176,6 +176,47 @@ static void a_loose_key_file_is_refused_with_the_cure(void **state)
 	}
 }
 
+static void a_file_with_a_second_name_is_refused(void **state)
+{
+	struct place *p = *state;
+	struct writ_err err;
+	struct writ_buf b = WRIT_BUF(16);
+	put(at(p, "key"), "k", 0600);
+	char *first = writ_strdup(p->path);
+	assert_int_equal(link(first, at(p, "again")), 0);
+	assert_fails(writ_fs_read_private(first, &b, &err), WRIT_EDENIED, err, "has 2 names");
+	assert_int_equal(unlink(p->path), 0);
+	assert_ok(writ_fs_read_private(first, &b, &err), err);
+	writ_buf_done(&b);
+	writ_free(first);
+}
+
+static void a_folder_of_ours_is_closed_when_others_could_only_look(void **state)
+{
+	static const struct {
+		mode_t has;
+		bool good, closed;
+	} rows[] = { { 0700, true, false }, { 0755, true, true }, { 0711, true, true },
+		{ 0750, true, true }, { 0770, false, false }, { 0777, false, false },
+		{ 01777, false, false } };
+	struct place *p = *state;
+	struct writ_err err;
+	struct stat st;
+	bool closed;
+	assert_int_equal(mkdir(at(p, "state"), 0700), 0);
+	for (size_t i = 0; i < WRIT_COUNT(rows); i++) {
+		assert_int_equal(chmod(p->path, rows[i].has), 0);
+		if (rows[i].good)
+			assert_ok(writ_fs_claim_dir(p->path, &closed, &err), err);
+		else
+			assert_fails(writ_fs_claim_dir(p->path, &closed, &err), WRIT_EDENIED, err,
+				"run: chmod ");
+		assert_int_equal(closed, rows[i].closed);
+		assert_int_equal(stat(p->path, &st), 0);
+		assert_int_equal(st.st_mode & 07777, rows[i].good ? 0700 : rows[i].has);
+	}
+}
+
 static void a_file_of_another_user_is_refused(void **state)
 {
 	struct place *p = *state;
@@ -323,6 +364,8 @@ int main(void)
 		IN_A_PLACE(a_failed_write_leaves_nothing_behind),
 		IN_A_PLACE(reading_is_bounded_and_touches_the_buffer_on_success_only),
 		IN_A_PLACE(a_loose_key_file_is_refused_with_the_cure),
+		IN_A_PLACE(a_file_with_a_second_name_is_refused),
+		IN_A_PLACE(a_folder_of_ours_is_closed_when_others_could_only_look),
 		IN_A_PLACE(a_file_of_another_user_is_refused),
 		IN_A_PLACE(folders_are_made_with_their_parents),
 		IN_A_PLACE(loose_folders_are_refused),
