@@ -56,6 +56,33 @@ static void check_admins(const struct writ_server_config *c, const struct writ_c
 				WRIT_CONF_Q(c->admin_ids.items[i]));
 }
 
+/* A path, or a URI that says no more than a path. */
+static void check_database(
+	struct writ_server_config *c, const struct writ_conf_node *root, struct writ_conf_diags *d)
+{
+	if (c->sql.connection_string == NULL) {
+		c->sql.connection_string = writ_fs_join(c->data_dir, "datastore.sqlite3");
+		return;
+	}
+	struct writ_str s = writ_cstr(c->sql.connection_string);
+	bool uri = writ_str_starts(s, WRIT_STR("file:"));
+	const char *path = s.p + (uri ? sizeof("file:") - 1 : 0);
+	if (uri && strncmp(path, "///", 3) == 0)
+		path += 2;
+	else if (uri && strncmp(path, "//", 2) == 0)
+		path = "";
+	if (!*path || strstr(path, ":memory:") || (uri && strpbrk(path, "?#%"))) {
+		writ_conf_diag_add(d, WRIT_CONF_ERROR,
+			writ_conf_where(root, "plugins", "DataStore"),
+			"connection_string is not the path of a file: write it like "
+			"\"/var/lib/writ/server/datastore.sqlite3\", without parameters");
+		return;
+	}
+	char *plain = writ_strdup(path);
+	writ_free(c->sql.connection_string);
+	c->sql.connection_string = plain;
+}
+
 static void check(
 	struct writ_server_config *c, const struct writ_conf_node *root, struct writ_conf_diags *d)
 {
@@ -63,8 +90,8 @@ static void check(
 		c->trust_domain, writ_conf_where(root, "server", "trust_domain"), d);
 	check_ttls(c, root, d);
 	check_admins(c, root, d);
-	if (c->sql.connection_string == NULL && c->data_dir != NULL)
-		c->sql.connection_string = writ_fs_join(c->data_dir, "datastore.sqlite3");
+	if (c->data_dir != NULL)
+		check_database(c, root, d);
 }
 
 writ_rc writ_server_config_load(const char *path, const struct writ_conf_source *source,

@@ -273,8 +273,10 @@ static writ_rc open_state(struct serve *s, struct writ_err *err)
 	writ_rc rc = writ_serve_lock(s->cfg->data_dir, LOCK_WAIT_MS, &s->lock, err);
 	if (rc == WRIT_OK)
 		rc = writ_audit_open(s->cfg->audit_log_file, &api->audit, err);
+	WRIT_AUTO(writ_freep)
+	char *where = writ_asprintf("file:%s", s->cfg->sql.connection_string);
 	if (rc == WRIT_OK)
-		rc = writ_store_open(&writ_store_sqlite, s->cfg->data_dir, &s->store, err);
+		rc = writ_store_open(&writ_store_sqlite, where, &s->store, err);
 	if (rc == WRIT_OK)
 		rc = writ_registry_open(s->loop, s->store, api->td, &api->registry, err);
 	return rc;

@@ -38,7 +38,7 @@ WRIT_MUST writ_rc writ_sqlite_prepare(
 WRIT_MUST writ_rc writ_sqlite_prepare_all(struct writ_sqlite *s, struct writ_err *err);
 const char *const *writ_sqlite_migrations(size_t *n); /* SQL of each version, from the first */
 
-WRIT_MUST writ_rc writ_sqlite_open(const char *dir, struct writ_db **ret, struct writ_err *err);
+WRIT_MUST writ_rc writ_sqlite_open(const char *where, struct writ_db **ret, struct writ_err *err);
 WRIT_MUST writ_rc writ_sqlite_revision(struct writ_sqlite *s, uint64_t *ret, struct writ_err *err);
 WRIT_MUST writ_rc writ_sqlite_load(struct writ_db *base, const struct writ_store_sink *sink,
 	void *arg, uint64_t *revision, struct writ_err *err);

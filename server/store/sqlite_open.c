@@ -14,6 +14,7 @@
 #define BUSY_TIMEOUT_MS 1000
 #define VALUE_MAX       (4 * 1024 * 1024) /* bytes of one column */
 #define FILE_NAME       "writ.db"
+#define FILE_SCHEME     "file:"
 
 /* What SQLite said, as a kind that callers act on and a text that says what to do. */
 writ_rc writ_sqlite_fail(sqlite3 *db, int code, struct writ_err *err, const char *what)
@@ -94,7 +95,7 @@ static writ_rc claim_file(const char *path, struct writ_err *err)
 		return writ_fail(err, WRIT_EDENIED,
 			"open %s: mode is %04o, so others can get at it; run: chmod 600 %s", path,
 			st.st_mode & 07777, path);
-	return WRIT_OK;
+	return writ_fs_check_single(fd, path, err);
 }
 
 /* The one integer that a query gives. */
@@ -201,8 +202,16 @@ static writ_rc migrate(sqlite3 *db, struct writ_err *err)
 	int version = 0;
 	size_t ours = 0;
 	(void)writ_sqlite_migrations(&ours);
-	writ_rc rc = writ_sqlite_exec(
-		db, "CREATE TABLE IF NOT EXISTS schema (version INTEGER NOT NULL) STRICT", err);
+	int foreign = 0;
+	writ_rc rc = ask(db, "SELECT count(*) > 0 AND sum(name = 'schema') = 0 FROM sqlite_schema",
+		&foreign, err);
+	if (rc == WRIT_OK && foreign)
+		rc = writ_fail(err, WRIT_EPRECOND,
+			"this is the database of another program (SPIRE's cannot be taken over): "
+			"name another file in connection_string");
+	if (rc == WRIT_OK)
+		rc = writ_sqlite_exec(db,
+			"CREATE TABLE IF NOT EXISTS schema (version INTEGER NOT NULL) STRICT", err);
 	if (rc == WRIT_OK)
 		rc = ask(db, "SELECT coalesce(max(version), 0) FROM schema", &version, err);
 	if (rc)
@@ -233,10 +242,21 @@ static writ_rc open_connection(struct writ_sqlite *s, const char *path, struct w
 	return rc ? rc : writ_sqlite_prepare_all(s, err);
 }
 
-writ_rc writ_sqlite_open(const char *dir, struct writ_db **ret, struct writ_err *err)
+/* The folder of a file that somebody chose may be one that others look into, the file is not. */
+static writ_rc prepare_folder(const char *path, bool chosen, struct writ_err *err)
 {
-	WRIT_AUTO(writ_freep) char *path = writ_fs_join(dir, FILE_NAME);
-	writ_rc rc = writ_fs_ensure_dir(dir, 0700, err);
+	WRIT_AUTO(writ_freep) char *dir = writ_fs_dirname(path);
+	mode_t mode = chosen && access(dir, F_OK) == 0 ? 0755 : 0700;
+	return writ_fs_ensure_dir(dir, mode, err);
+}
+
+writ_rc writ_sqlite_open(const char *where, struct writ_db **ret, struct writ_err *err)
+{
+	bool chosen = writ_str_starts(writ_cstr(where), WRIT_STR(FILE_SCHEME));
+	WRIT_AUTO(writ_freep)
+	char *path = chosen ? writ_strdup(where + sizeof(FILE_SCHEME) - 1)
+			    : writ_fs_join(where, FILE_NAME);
+	writ_rc rc = prepare_folder(path, chosen, err);
 	if (rc == WRIT_OK)
 		rc = claim_file(path, err);
 	if (rc)
@@ -246,7 +266,7 @@ writ_rc writ_sqlite_open(const char *dir, struct writ_db **ret, struct writ_err 
 	rc = open_connection(s, path, err);
 	if (rc) {
 		writ_sqlite_close(&s->base);
-		return writ_wrap(err, rc, "%s", FILE_NAME);
+		return writ_wrap(err, rc, "%s", path);
 	}
 	*ret = &s->base;
 	return WRIT_OK;

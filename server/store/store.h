@@ -108,7 +108,7 @@ struct writ_store_vt {
 };
 
 extern const struct writ_store_vt
-	writ_store_sqlite; /* dir: the data folder; file "writ.db" in it */
+	writ_store_sqlite; /* where: a folder, with the file "writ.db" in it; or file:PATH */
 
 struct writ_store;
 struct writ_store_stats {

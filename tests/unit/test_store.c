@@ -478,6 +478,31 @@ static void damaged_lists_are_refused(void **state)
 	writ_buf_done(&d.text);
 }
 
+static void a_chosen_file_is_used_and_that_of_another_program_is_not(void **state)
+{
+	struct world *w = *state;
+	struct writ_err err;
+	char path[160], where[200];
+	(void)mkdir(w->dir, 0755); /* it may be there */
+	assert_int_equal(chmod(w->dir, 0755), 0);
+	snprintf(path, sizeof(path), "%s/chosen.sqlite3", w->dir);
+	snprintf(where, sizeof(where), "file:%s", path);
+	assert_ok(writ_store_open(&writ_store_sqlite, where, &w->store, &err), err);
+	close_store(w);
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(unlink(path), 0);
+	sqlite3 *db;
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_exec(db, "CREATE TABLE bundles (id)", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(chmod(path, 0600), 0);
+	assert_fails(writ_store_open(&writ_store_sqlite, where, &w->store, &err), WRIT_EPRECOND,
+		err, "another program");
+	assert_int_equal(chmod(w->dir, 0700), 0);
+	open_store(w);
+}
+
 static void loose_modes_are_refused_and_ours_are_tight_under_any_umask(void **state)
 {
 	struct world *w = *state;
@@ -697,6 +722,7 @@ int main(void)
 		T(a_second_server_on_the_same_folder_is_refused),
 		T(a_damaged_file_is_refused),
 		T(damaged_lists_are_refused),
+		T(a_chosen_file_is_used_and_that_of_another_program_is_not),
 		T(loose_modes_are_refused_and_ours_are_tight_under_any_umask),
 		T(a_write_error_loses_nothing_and_goes_away_by_itself),
 		T(a_full_disk_refuses_changes_until_there_is_space),
