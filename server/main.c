@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define STOP_MS (WRIT_SERVE_STOP_MS + 3000)
 
@@ -71,6 +72,31 @@ static writ_rc load(
 	return rc;
 }
 
+/* keys_path names a file in SPIRE; ours are several, in a folder of that name. */
+static char *keys_dir(const struct writ_server_config *cfg)
+{
+	const char *path = cfg->key_disk.keys_path;
+	if (!path)
+		return writ_fs_join(cfg->data_dir, "keys");
+	struct writ_str s = writ_cstr(path);
+	if (writ_str_ends(s, WRIT_STR(".json")))
+		s.n -= sizeof(".json") - 1;
+	return writ_strndup(s.p, s.n);
+}
+
+/* After a first start that failed before there was any state: empty folders and files tell nothing.
+ */
+static void leave_nothing(const struct writ_server_config *cfg)
+{
+	WRIT_AUTO(writ_freep) char *keys = keys_dir(cfg);
+	WRIT_AUTO(writ_freep) char *record = writ_fs_join(cfg->data_dir, "issued.jsonl");
+	struct stat st;
+	if (stat(record, &st) == 0 && st.st_size == 0)
+		(void)unlink(record);
+	(void)rmdir(keys);
+	(void)rmdir(cfg->data_dir);
+}
+
 /* The monitor; the serving process gets the same flags. */
 static writ_rc supervise(const struct writ_server_config *cfg, int argc, char **argv,
 	int *exit_code, struct writ_err *err)
@@ -80,9 +106,11 @@ static writ_rc supervise(const struct writ_server_config *cfg, int argc, char **
 	memcpy(child, argv, (size_t)argc * sizeof(*child));
 	child[1] = serve;
 	const struct writ_server_upstream_disk *up = &cfg->upstream_disk;
+	WRIT_AUTO(writ_freep) char *keys = keys_dir(cfg);
 	const struct writ_monitor_config m = {
 		.trust_domain = cfg->trust_domain,
 		.data_dir = cfg->data_dir,
+		.keys_dir = keys,
 		.key_manager = cfg->key_memory.is_on ? "memory" : "disk",
 		.upstream_cert = up->is_on ? up->cert_file_path : NULL,
 		.upstream_key = up->is_on ? up->key_file_path : NULL,
@@ -91,11 +119,17 @@ static writ_rc supervise(const struct writ_server_config *cfg, int argc, char **
 		.notify_socket = getenv("NOTIFY_SOCKET"),
 		.stop_ms = STOP_MS,
 	};
-	writ_rc rc = writ_fs_ensure_dir(cfg->data_dir, 0700, err);
+	bool closed = false, made = access(cfg->data_dir, F_OK) != 0;
+	writ_rc rc = writ_fs_claim_dir(cfg->data_dir, &closed, err);
+	if (closed)
+		WRIT_LOG(WARN, "folder.closed", WRIT_KV("path", (const char *)cfg->data_dir),
+			WRIT_KV("mode", "0700 now: other users could look into it"));
 	if (rc == WRIT_OK)
 		*exit_code = writ_monitor_run(&m, err);
 	else
 		rc = writ_wrap(err, rc, "data_dir");
+	if (made && (rc != WRIT_OK || *exit_code != 0))
+		leave_nothing(cfg);
 	if (rc == WRIT_OK && *exit_code != 0 && *err->msg)
 		fprintf(stderr, "writ-server: %s\n", err->msg);
 	writ_free(child);

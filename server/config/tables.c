@@ -252,7 +252,8 @@ static const struct writ_conf_field key_disk_fields[] = {
 		.type = WRIT_CONF_PATH,
 		.flags = WRIT_CONF_REQUIRED,
 		DISK(keys_path),
-		.help = "File that the CA's keys are kept in." },
+		.help = "Folder that the CA's keys are kept in, less a \".json\" at its "
+			"end." },
 };
 static const struct writ_conf_table key_disk_table = { "KeyManager \"disk\"", key_disk_fields,
 	WRIT_COUNT(key_disk_fields), sizeof(struct writ_server_key_disk) };

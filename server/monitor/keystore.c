@@ -39,6 +39,11 @@ static bool is_leftover(const char *file)
 writ_rc writ_keystore_open(struct writ_keystore *k, const char *data_dir, struct writ_err *err)
 {
 	WRIT_AUTO(writ_freep) char *dir = writ_fs_join(data_dir, "keys");
+	return writ_keystore_open_at(k, dir, err);
+}
+
+writ_rc writ_keystore_open_at(struct writ_keystore *k, const char *dir, struct writ_err *err)
+{
 	writ_rc rc = writ_fs_ensure_dir(dir, 0700, err);
 	if (rc)
 		return rc;
@@ -48,7 +53,7 @@ writ_rc writ_keystore_open(struct writ_keystore *k, const char *data_dir, struct
 	for (const struct dirent *e; (e = readdir(d));)
 		if (is_leftover(e->d_name))
 			(void)unlinkat(dirfd(d), e->d_name, 0);
-	k->dir = writ_steal(dir);
+	k->dir = writ_strdup(dir);
 	return WRIT_OK;
 }
 

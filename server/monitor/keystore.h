@@ -13,6 +13,9 @@ struct writ_keystore {
 /* Makes the folder (0700) or checks it, and removes what a write that was cut short left behind. */
 WRIT_MUST writ_rc writ_keystore_open(
 	struct writ_keystore *k, const char *data_dir, struct writ_err *err);
+/* The same for a folder of any name. */
+WRIT_MUST writ_rc writ_keystore_open_at(
+	struct writ_keystore *k, const char *dir, struct writ_err *err);
 void writ_keystore_done(struct writ_keystore *k);
 /* Calls each for every key, at most WRIT_VAULT_KEYS_MAX; data is wiped after the call. A failure
  * ends it. */

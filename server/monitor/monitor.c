@@ -305,7 +305,8 @@ static writ_rc start(struct writ_monitor *m, struct writ_err *err)
 	else if (!rc)
 		rc = writ_monitor_find("writ-signer", &m->signer_path, err);
 	if (!rc && strcmp(c->key_manager, "disk") == 0)
-		rc = writ_keystore_open(&m->keys, c->data_dir, err);
+		rc = c->keys_dir ? writ_keystore_open_at(&m->keys, c->keys_dir, err)
+				 : writ_keystore_open(&m->keys, c->data_dir, err);
 	if (!rc)
 		rc = writ_monitor_start_signer(m, err);
 	while (!rc && m->status < 0 && !m->signer_ready)

@@ -13,6 +13,7 @@
 struct writ_monitor_config {
 	const char *trust_domain;
 	const char *data_dir;    /* has keys/ and issued.jsonl; must be there, 0700 */
+	const char *keys_dir;    /* NULL: keys/ in data_dir */
 	const char *key_manager; /* "memory" or "disk" */
 	const char *upstream_cert, *upstream_key; /* files; NULL: our CAs are roots */
 	const char *upstream_bundle;              /* file; NULL: upstream_cert is the root */

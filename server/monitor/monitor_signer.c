@@ -33,8 +33,10 @@ static writ_rc open_record(const char *data_dir, int *ret, struct writ_err *err)
 			"%04o, "
 			"user %u seen",
 			path, geteuid(), st.st_mode & 07777, st.st_uid);
-	*ret = writ_steal_fd(fd);
-	return WRIT_OK;
+	writ_rc rc = writ_fs_check_single(fd, path, err);
+	if (rc == WRIT_OK)
+		*ret = writ_steal_fd(fd);
+	return rc;
 }
 
 static writ_rc send_text(struct writ_monitor *m, enum writ_vault_type type, const char *name,
@@ -44,6 +46,21 @@ static writ_rc send_text(struct writ_monitor *m, enum writ_vault_type type, cons
 	return writ_vault_send(m->vault.fd, &msg, -1, err);
 }
 
+/* SPIRE takes a key of any mode, and a checkout of its samples has 0644. What others can read is
+ * not secret: said loudly, each time. What others can write is not ours. */
+static writ_rc read_key(const char *path, struct writ_buf *text, struct writ_err *err)
+{
+	struct stat st;
+	writ_rc rc = writ_fs_read_private(path, text, err);
+	if (rc != WRIT_EDENIED || lstat(path, &st) != 0 || !S_ISREG(st.st_mode) ||
+		st.st_nlink > 1 || (st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 022))
+		return rc;
+	if (st.st_mode & 07)
+		WRIT_LOG(WARN, "key.readable_by_all", WRIT_KV("path", path),
+			WRIT_KV("do", "chmod 600; every user of this machine can be the CA"));
+	return writ_fs_read(path, text, err);
+}
+
 /* Read anew for each signer, so that this process does not keep the key. */
 static writ_rc send_file(struct writ_monitor *m, const char *name, const char *path, bool secret,
 	struct writ_err *err)
@@ -51,8 +68,7 @@ static writ_rc send_file(struct writ_monitor *m, const char *name, const char *p
 	if (!path)
 		return WRIT_OK;
 	WRIT_AUTO(writ_buf_wipe) struct writ_buf text = WRIT_BUF(WRIT_VAULT_MAX / 2);
-	writ_rc rc =
-		secret ? writ_fs_read_private(path, &text, err) : writ_fs_read(path, &text, err);
+	writ_rc rc = secret ? read_key(path, &text, err) : writ_fs_read(path, &text, err);
 	return rc ? rc : send_text(m, WRIT_VAULT_UPSTREAM, name, writ_buf_str(&text), err);
 }
 

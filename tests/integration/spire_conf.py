@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files in the shape that SPIRE's users have, and SPIRE's names of flags, start our programs and work."""
 import re
+import stat
 import unittest
 
 from kit.net import free_port
@@ -87,7 +88,9 @@ class SpireConf(unittest.TestCase):
         (self.dir / "pub").mkdir()
         from kit.net import self_made
         cert, key = self_made(self.dir, "upstream", "spiffe://example.org", ca=True)
-        self.assertTrue(cert.exists() and key.exists())
+        self.assertTrue(cert.exists())
+        # As a checkout of SPIRE's samples has it.
+        key.chmod(0o644)
         (self.dir / "server.conf").write_text(SERVER.format(dir=self.dir, port=self.port))
         (self.dir / "agent.conf").write_text(AGENT.format(dir=self.dir, port=self.port))
 
@@ -103,7 +106,7 @@ class SpireConf(unittest.TestCase):
 
     def test_token_entry_and_fetch_with_spires_flags(self):
         sock = self.dir / "server.sock"
-        self.scene.start("server", [BIN / "writ-server", "run", "-config", self.dir / "server.conf"])
+        server = self.scene.start("server", [BIN / "writ-server", "run", "-config", self.dir / "server.conf"])
         wait_for(lambda: self.scene.run([BIN / "writ", "healthcheck", "-socketPath", sock]).returncode == 0, 15,
                  "writ healthcheck says that the server is healthy")
         out = self.writ("token", "generate", "-socketPath", sock, "-spiffeID", "spiffe://example.org/myagent")
@@ -120,6 +123,29 @@ class SpireConf(unittest.TestCase):
         self.assertRegex(self.writ("entry", "show", "-socketPath", sock), r"Found 2 entries")
         self.assertRegex(self.writ("agent", "list", "-socketPath", sock), r"(?m)^Attestation type +: join_token$")
         self.assertRegex(self.writ("bundle", "show", "-socketPath", sock), r"BEGIN CERTIFICATE")
+        self.assertTrue((self.dir / "sdata" / "datastore.sqlite3").is_file(), "connection_string")
+        self.assertIn("key.readable_by_all", server.err)
+
+    def test_keys_are_beside_keys_path(self):
+        conf = (self.dir / "server.conf").read_text()
+        conf = conf.replace('KeyManager "memory" {\n        plugin_data = {}',
+                            f'KeyManager "disk" {{\n        plugin_data = {{ keys_path = "{self.dir}/elsewhere/ca.json" }}')
+        (self.dir / "server.conf").write_text(conf)
+        self.scene.start("server", [BIN / "writ-server", "run", "-config", self.dir / "server.conf"])
+        wait_for(lambda: list((self.dir / "elsewhere" / "ca").glob("*.pem")), 15, "a key in the folder that keys_path names")
+        self.assertEqual(stat.S_IMODE((self.dir / "elsewhere" / "ca").stat().st_mode), 0o700)
+
+    def test_start_that_fails_leaves_nothing(self):
+        for what, text in (("key", "nonsense"), ("pem", "nonsense")):
+            path = self.dir / f"upstream.{what}"
+            kept = path.read_text()
+            path.write_text(text)
+            done = self.scene.run([BIN / "writ-server", "run", "-config", self.dir / "server.conf"])
+            path.write_text(kept)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("_file_path", done.stderr)
+            self.assertFalse((self.dir / "sdata").exists())
+            self.assertFalse((self.dir / "server.sock").exists())
 
     def test_validate_accepts_both_files(self):
         for program, conf in (("writ-server", "server.conf"), ("writ-agent", "agent.conf")):

@@ -45,6 +45,32 @@ static void unload(struct loaded *l)
 	"{} } "                                                                                    \
 	"NodeAttestor \"join_token\" { plugin_data { } } }"
 
+static void database_is_a_path_or_a_uri_that_is_one(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *written, *path;
+	} rows[] = { { "./d", "./d" }, { "/a/b?c", "/a/b?c" }, { "file:/a/b", "/a/b" },
+		{ "file:///a/b", "/a/b" }, { "file:a", "a" }, { "file://host/a", NULL },
+		{ "file:", NULL }, { "", NULL }, { ":memory:", NULL },
+		{ "file::memory:?cache=shared", NULL }, { "file:/a%20b", NULL } };
+	for (size_t i = 0; i < WRIT_COUNT(rows); i++) {
+		char text[400];
+		snprintf(text, sizeof(text),
+			"server { trust_domain = \"a.b\" }\nplugins { DataStore \"sql\" { "
+			"plugin_data { connection_string = \"%s\" } } KeyManager \"memory\" {} "
+			"NodeAttestor \"join_token\" {} }",
+			rows[i].written);
+		struct loaded l = load(text, NULL);
+		assert_int_equal(l.rc == WRIT_OK, rows[i].path != NULL);
+		if (rows[i].path)
+			assert_string_equal(l.c.sql.connection_string, rows[i].path);
+		else
+			assert_non_null(strstr(said(&l), "is not the path of a file"));
+		unload(&l);
+	}
+}
+
 static void defaults_are_those_of_the_design(void **state)
 {
 	(void)state;
@@ -332,6 +358,11 @@ static const struct {
 		"s:2:1: warning: no NodeAttestor: no new agent can join; add NodeAttestor "
 		"\"join_token\" { }\n"
 		"s:2:59: error: database_type is \"postgres\", not \"sqlite3\"\n" },
+	{ "!server { trust_domain = \"a.b\" }\nplugins { DataStore \"sql\" { plugin_data { "
+	  "connection_string = \"file:/d?cache=shared\" } }\nKeyManager \"memory\" {}\n"
+	  "NodeAttestor \"join_token\" {} }",
+		"s:2:11: error: connection_string is not the path of a file: write it like "
+		"\"/var/lib/writ/server/datastore.sqlite3\", without parameters\n" },
 	{ "!server { trust_domain = \"a.b\" }\nplugins { DataStore \"sql\" {} KeyManager "
 	  "\"memory\" {}\nKeyManager \"disk\" { plugin_data { keys_path = \"k\" } } }",
 		"s:2:1: warning: no NodeAttestor: no new agent can join; add NodeAttestor "
@@ -341,8 +372,8 @@ static const struct {
 	{ "!server { trust_domain = \"a.b\" }\nplugins { DataStore \"sql\" {} KeyManager \"disk\" "
 	  "{ plugin_data { directory = \"k\" } } NodeAttestor \"x509pop\" { plugin_data { "
 	  "ca_bundle_path = \"c\" } } }",
-		"s:2:50: error: keys_path is missing in KeyManager \"disk\": File that the CA's "
-		"keys are kept in.\n"
+		"s:2:50: error: keys_path is missing in KeyManager \"disk\": Folder that the "
+		"CA's keys are kept in, less a \".json\" at its end.\n"
 		"s:2:64: error: unknown key \"directory\" in KeyManager \"disk\": there is "
 		"\"keys_path\"\n"
 		"s:2:97: error: NodeAttestor \"x509pop\" is not supported: agents that rely on it "
@@ -449,6 +480,7 @@ static void the_manual_names_every_key(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(database_is_a_path_or_a_uri_that_is_one),
 		cmocka_unit_test(defaults_are_those_of_the_design),
 		cmocka_unit_test(a_file_in_the_shape_of_spire_is_read),
 		cmocka_unit_test(json_is_read_as_well),
