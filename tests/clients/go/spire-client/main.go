@@ -11,6 +11,7 @@
 //	{"op":"call","conn":"a","method":"/pkg.Service/Method","requests":[{...}],"timeout_ms":5000,
 //	 "meta":{"workload.spiffe.io":"true"}}
 //	{"op":"raw","conn":"a","method":"/any.Service/Method","body":"<bytes>"}
+//	{"op":"mutate","conn":"a","method":"/pkg.Service/Method","requests":[{...}],"count":1000,"workers":8,"seed":1}
 //
 // DER and bytes are base64. The answer of a call: {"code":"OK","message":"","details":N,"responses":[{...}]}.
 package main
@@ -67,6 +68,8 @@ type request struct {
 	Meta                          map[string]string
 	TimeoutMS                     int `json:"timeout_ms"`
 	Max                           int // responses to read from a stream; 0: all
+	Count, Workers                int
+	Seed                          int64
 }
 
 type answer struct {
@@ -111,7 +114,7 @@ func main() {
 func (c *client) do(r *request) answer {
 	operations := map[string]func(*request) (answer, error){
 		"connect": c.connect, "close": c.close, "key": c.key, "load": c.load,
-		"call": c.call, "raw": c.raw,
+		"call": c.call, "raw": c.raw, "mutate": c.mutate,
 	}
 	f := operations[r.Op]
 	if f == nil {
