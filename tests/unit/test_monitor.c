@@ -51,6 +51,7 @@ struct stub {
 	struct writ_ca_change *change;
 	struct writ_task ack;
 	int out; /* one line a certificate */
+	bool loaded;
 	struct load load[LOAD];
 };
 
@@ -102,6 +103,10 @@ static void stub_changed(void *arg)
 {
 	struct stub *s = arg;
 	dprintf(s->out, "ca %s\n", writ_ca_active(s->ca)->id);
+	/* Not before there is a CA: a large RSA key takes longer than a request waits. */
+	for (size_t i = 0; i < LOAD && !s->loaded; i++)
+		again(&s->load[i]);
+	s->loaded = true;
 }
 
 static void stub_svid(void *arg, struct writ_svid *svid)
@@ -180,7 +185,6 @@ static int serve(const char *dir, const char *type)
 			.ttl_s = 300,
 			.entry_id = "e",
 			.done = got };
-		again(l);
 	}
 	writ_loop_run(s.loop);
 	_exit(0);
