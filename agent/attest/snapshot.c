@@ -271,8 +271,7 @@ writ_rc writ_snapshot_same(
 	return WRIT_OK;
 }
 
-/* Where it runs: what selectors say of unit, container and path rests on that. */
-static writ_rc recheck_place(
+writ_rc writ_snapshot_recheck_place(
 	const struct writ_pin *pin, const struct writ_snapshot *s, struct writ_err *err)
 {
 	char text[WRIT_SNAPSHOT_CGROUP_MAX];
@@ -311,6 +310,5 @@ writ_rc writ_snapshot_recheck(
 	e = writ_exe_stat(pin->dirfd, "exe", &exe);
 	if ((uint64_t)e != s->withheld[WRIT_PART_EXE] || !same_exe(&exe, &s->exe))
 		return changed(s, "exe", err);
-	rc = recheck_place(pin, s, err);
-	return rc == WRIT_OK ? writ_pin_alive(pin, err) : rc;
+	return writ_pin_alive(pin, err);
 }

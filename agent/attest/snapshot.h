@@ -62,10 +62,13 @@ void writ_snapshot_done(struct writ_snapshot *s); /* idempotent */
  * message says what changed. */
 WRIT_MUST writ_rc writ_snapshot_same(
 	const struct writ_snapshot *a, const struct writ_snapshot *b, struct writ_err *err);
-/* Reads state, IDs, exe, auxv, namespaces and cgroup again, without allocating, and compares them
- * with s; last of all asks whether the process still runs. The check to make directly before keys
- * are handed out. */
+/* Reads state, IDs, exe and auxv again, without allocating, and compares them with s; last of all
+ * asks whether the process still runs. The check to make directly before keys are handed out. */
 WRIT_MUST writ_rc writ_snapshot_recheck(
+	const struct writ_pin *pin, const struct writ_snapshot *s, struct writ_err *err);
+/* The same for where it runs, its namespaces and cgroup, on which selectors of unit, container and
+ * path rest. To be made before the other one when s is not of this very moment. */
+WRIT_MUST writ_rc writ_snapshot_recheck_place(
 	const struct writ_pin *pin, const struct writ_snapshot *s, struct writ_err *err);
 /* "exe", "auxv", "user namespace": for messages. Static. */
 const char *writ_snapshot_part_name(enum writ_snapshot_part part);

@@ -44,6 +44,7 @@ static void wait_for(struct stream *s, int64_t ms)
 	if (!s->waits)
 		s->wait_until_ms = writ_mono_ms() + ms;
 	s->waits = true;
+	s->fresh = false;
 	if (!writ_timer_active(s->w->patience))
 		writ_timer_start(s->w->patience, PATIENCE_MS);
 }
@@ -104,7 +105,9 @@ static void deliver(struct stream *s)
 		s->waits = false;
 		return;
 	}
-	if (writ_caller_recheck(s->caller, &s->facts.snapshot, &err) != WRIT_OK) {
+	bool just_now = s->fresh;
+	s->fresh = false;
+	if (writ_caller_recheck(s->caller, &s->facts.snapshot, just_now, &err) != WRIT_OK) {
 		s->w->stats.denied_attest++;
 		writ__deny(s, &err);
 		return;
@@ -224,6 +227,7 @@ void writ__stream_open(struct writ_call *c, const struct stream_kind *kind)
 		s->caller = writ_caller_ref(caller);
 		rc = writ_caller_attest(w->cfg.env, caller, writ_cache_wants_sha256(w->cfg.cache),
 			&s->facts, on_attested, s, &s->attesting, &err);
+		s->fresh = rc == WRIT_OK;
 	}
 	if (rc != WRIT_EBUSY)
 		have_facts(s, rc, &err);

@@ -26,6 +26,7 @@ struct stream {
 	struct writ_attesting *attesting; /* NULL: none under way */
 	struct writ_facts facts;
 	bool attested, sending, stale, waits, sent;
+	bool fresh;     /* facts are of this very turn of the loop */
 	uint64_t round; /* of w when it was looked at last */
 	int64_t started_us, wait_until_ms;
 	struct writ_entry **entries; /* watched; owned array */

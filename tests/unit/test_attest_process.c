@@ -61,6 +61,7 @@ static void a_process_is_pinned_until_it_ends(void **state)
 	take(&pin, &b);
 	assert_int_equal(writ_snapshot_same(&a, &b, NULL), WRIT_OK);
 	assert_int_equal(writ_snapshot_recheck(&pin, &a, NULL), WRIT_OK);
+	assert_int_equal(writ_snapshot_recheck_place(&pin, &a, NULL), WRIT_OK);
 	assert_int_equal(a.pid, c.pid);
 	assert_int_equal(a.ppid, getpid());
 	assert_int_equal(a.uid, geteuid());
@@ -347,7 +348,7 @@ static void a_process_that_left_our_namespaces_is_seen(void **state)
 		char byte;
 		if (read(c.ready, &byte, 1) == 1) { /* else: this system does not allow it */
 			struct writ_err err;
-			assert_int_equal(writ_snapshot_recheck(&pin, &s, &err), WRIT_EUNAUTH);
+			assert_int_equal(writ_snapshot_recheck_place(&pin, &s, &err), WRIT_EUNAUTH);
 			assert_non_null(strstr(err.msg, rows[i].what));
 		}
 		writ_snapshot_done(&s);
@@ -397,7 +398,7 @@ static void a_process_that_left_its_cgroup_is_seen(void **state)
 	take(&pin, &s);
 	move_to_cgroup(c.pid, dir);
 	struct writ_err err;
-	writ_rc rc = writ_snapshot_recheck(&pin, &s, &err);
+	writ_rc rc = writ_snapshot_recheck_place(&pin, &s, &err);
 	child_end(&c);
 	assert_int_equal(rmdir(dir), 0);
 	assert_int_equal(rc, WRIT_EUNAUTH);
@@ -424,7 +425,8 @@ static int look_without_privileges(pid_t pid)
 		return 11;
 	if (writ_snapshot_take(&pin, &self, &s, NULL) != WRIT_OK)
 		return 12;
-	if (writ_snapshot_recheck(&pin, &s, NULL) != WRIT_OK)
+	if (writ_snapshot_recheck_place(&pin, &s, NULL) != WRIT_OK ||
+		writ_snapshot_recheck(&pin, &s, NULL) != WRIT_OK)
 		return 13;
 	bool ok = s.withheld[WRIT_PART_EXE] == EACCES && s.withheld[WRIT_PART_AUXV] != 0 &&
 		s.withheld[WRIT_PART_NS + WRIT_NS_USER] == EACCES && s.ns_ours[WRIT_NS_USER] == 0 &&
