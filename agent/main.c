@@ -144,6 +144,7 @@ int main(int argc, char **argv)
 {
 	struct writ_err err = { 0 };
 	writ_process_harden();
+	writ_crypto_wipe_freed();
 	const char *word = argc > 1 ? argv[1] : "-help";
 	if (strcmp(word, "-version") == 0 || strcmp(word, "--version") == 0) {
 		puts("writ-agent " WRIT_VERSION);

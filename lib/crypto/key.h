@@ -18,6 +18,8 @@ enum writ_key_type {
 struct writ_key; /* opaque: private key and its public half */
 struct evp_pkey_st;
 
+/* First of all in a program of ours, never in somebody else's: what OpenSSL frees is wiped. */
+void writ_crypto_wipe_freed(void);
 /* Once at the start of a process, before threads: the secure heap (1 MiB, locked). WRIT_ELIMIT when
  * memory cannot be locked: the message says what to raise. */
 WRIT_MUST writ_rc writ_crypto_init(struct writ_err *err);

@@ -149,7 +149,7 @@ static void drained(struct writ_relay_side *s)
 {
 	if (s->out_off < s->out.n)
 		return;
-	writ_buf_done(&s->out);
+	writ_buf_wipe(&s->out);
 	s->out_off = 0;
 }
 

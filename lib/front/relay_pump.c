@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How bytes move through the relay. */
+#include "base/secret.h"
 #include "front/relay_impl.h"
 
 #include <string.h>
@@ -134,6 +135,7 @@ void writ_relay_down(struct writ_relay *r)
 		else if (r->guard)
 			(void)writ_guard_down(r->guard, p, n, writ_hub_now_us(r->hub), false);
 		writ_relay_write_near(r, p, n);
+		writ_wipe(p, n); /* what a server answers may be a private key */
 		if (!full && !r->far.unwatched)
 			return;
 	}

@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/wire.h"
 
+#include "base/mem.h"
+#include "base/secret.h"
 #include "rpc/rpc.h"
 
 #include <grpc/byte_buffer_reader.h>
 #include <string.h>
+
+/* Identities go out with their private keys: no copy stays in freed memory. */
+static void wipe_and_free(void *p, size_t n)
+{
+	writ_wipe(p, n);
+	writ_free(p);
+}
 
 writ_rc writ_wire_pack(const ProtobufCMessage *m, grpc_byte_buffer **ret, struct writ_err *err)
 {
@@ -12,8 +21,9 @@ writ_rc writ_wire_pack(const ProtobufCMessage *m, grpc_byte_buffer **ret, struct
 	if (n > WRIT_MESSAGE_MAX)
 		return writ_fail(err, WRIT_ELIMIT,
 			"%s: a message of %zu bytes is too large to send", m->descriptor->name, n);
-	grpc_slice s = grpc_slice_malloc(n);
-	protobuf_c_message_pack(m, GRPC_SLICE_START_PTR(s));
+	uint8_t *p = writ_alloc(n + 1);
+	protobuf_c_message_pack(m, p);
+	grpc_slice s = grpc_slice_new_with_len(p, n, wipe_and_free);
 	*ret = grpc_raw_byte_buffer_create(&s, 1);
 	grpc_slice_unref(s);
 	return WRIT_OK;
