@@ -40,6 +40,7 @@ static void settle(struct writ_conn *c, bool at_fault)
 	int64_t owed = f->cfg.http2 ? writ_guard_owed_us(&c->guard, now) : 0;
 	if (at_fault)
 		owed += f->cfg.limits.fault_ms * 1000;
+	writ_guard_leave(&c->guard);
 	writ_debt_add(&c->source->debt, owed, f->cfg.limits.debt_ms * 1000, now);
 	writ_source_leave(&f->sources, c->source, now);
 	if (c->process)
@@ -186,6 +187,7 @@ struct writ_conn *writ_conn_new(struct writ_front *f, int fd, struct writ_peer *
 	c->backend_fd = -1;
 	writ_later_init(&c->reap, on_reap);
 	writ_guard_init(&c->guard, &f->cfg.limits, now);
+	writ_guard_join(&c->guard, &source->streams);
 	writ_relay_init(&c->relay, f->hub, &ops, fd, NULL);
 	c->relay.is_unix = f->is_unix;
 	c->relay.pid = p->pid;

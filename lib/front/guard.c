@@ -53,8 +53,22 @@ void writ_guard_init(struct writ_guard *g, const struct writ_front_limits *limit
 	writ_budget_init(&g->control, limits->control_burst, limits->control_rate, now_us);
 }
 
+void writ_guard_join(struct writ_guard *g, uint32_t *shared)
+{
+	g->shared = shared;
+	*shared += g->n_open;
+}
+
+void writ_guard_leave(struct writ_guard *g)
+{
+	if (g->shared)
+		*g->shared -= g->n_open;
+	g->shared = NULL;
+}
+
 void writ_guard_done(struct writ_guard *g)
 {
+	writ_guard_leave(g);
 	writ_free(g->open);
 	g->open = NULL;
 	g->n_open = g->cap_open = 0;
@@ -79,6 +93,8 @@ static bool close_stream(struct writ_guard *g, uint32_t stream)
 	if (i == g->n_open)
 		return false;
 	g->open[i] = g->open[--g->n_open];
+	if (g->shared)
+		--*g->shared;
 	return true;
 }
 
@@ -90,6 +106,8 @@ static void open_stream(struct writ_guard *g, uint32_t stream)
 	}
 	g->open[g->n_open++] = (struct writ_guard_stream){ .number = stream };
 	g->last_stream = stream;
+	if (g->shared)
+		++*g->shared;
 }
 
 /* Splits the nine bytes. The reserved bit of the stream number is ignored, as RFC 9113 4.1 says. */
@@ -233,6 +251,13 @@ static bool pay(struct writ_guard *g, uint32_t streams, uint32_t control, int64_
 	return true;
 }
 
+/* Its source has as many streams as it may: the next one waits for the end of another. */
+static bool is_crowded(const struct writ_guard *g, const struct writ_guard_frame *f)
+{
+	return f->type == HEADERS && f->stream > g->last_stream && g->shared &&
+		g->limits->source_streams && *g->shared >= g->limits->source_streams;
+}
+
 /* The whole header is there. Nothing has changed yet when it does not pass. */
 static enum writ_guard_verdict judge(struct writ_guard *g, int64_t now_us)
 {
@@ -245,6 +270,8 @@ static enum writ_guard_verdict judge(struct writ_guard *g, int64_t now_us)
 	if (bad)
 		return kill(g, bad);
 	price(g, f, &streams, &control);
+	if (is_crowded(g, f))
+		return slow_down(g, streams, control, now_us);
 	if (!pay(g, streams, control, now_us))
 		return slow_down(g, streams, control, now_us);
 	if (g->pauses && writ_budget_recovered(&g->streams, now_us) &&

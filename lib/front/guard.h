@@ -38,6 +38,8 @@ struct writ_guard {
 		uint8_t head, cut;     /* bytes of the message's prefix seen, and how it compares */
 	} * open;                      /* owned: the open streams */
 	uint32_t n_open, cap_open;
+	uint32_t *shared; /* borrowed: open streams of all connections of its source; NULL: not
+			     counted */
 	uint32_t last_stream;
 	uint32_t block_bytes, continuations;
 	uint32_t pauses;
@@ -53,6 +55,9 @@ struct writ_guard {
 };
 
 void writ_guard_init(struct writ_guard *g, const struct writ_front_limits *limits, int64_t now_us);
+/* Counts its streams in *shared, too, until writ_guard_leave. */
+void writ_guard_join(struct writ_guard *g, uint32_t *shared);
+void writ_guard_leave(struct writ_guard *g); /* idempotent */
 void writ_guard_done(struct writ_guard *g);
 /* Client to server. *pass: how many of the n bytes may pass now; all with PASS. The length of a
  * message that is longer than limits->message is changed into one byte more than that: gRPC makes

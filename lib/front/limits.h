@@ -19,6 +19,7 @@ struct writ_front_limits {
 	uint32_t header_block;     /* bytes of HEADERS with its CONTINUATIONs */
 	uint32_t continuations;    /* frames of one header block */
 	uint32_t streams;          /* open at once, counted in both directions */
+	uint32_t source_streams;   /* the same over all connections of a uid or address; 0: any */
 	uint32_t stream_data;      /* bytes of DATA that a client may send on one stream; 0: any */
 	uint32_t message;          /* bytes of one gRPC message of a client; 0: any */
 	uint32_t stranger_data;    /* the same for a TLS peer without a certificate; 0: as above */
@@ -43,11 +44,12 @@ struct writ_front_limits {
 		.header_block = 16384,                                                             \
 		.continuations = 8,                                                                \
 		.streams = 200,                                                                    \
+		.source_streams = 768,                                                             \
 		.stream_burst = 512,                                                               \
 		.stream_rate = 512,                                                                \
 		.control_burst = 512,                                                              \
 		.control_rate = 128,                                                               \
-		.pauses = 100,                                                                     \
+		.pauses = 90,                                                                      \
 		.debt_ms = 2000,                                                                   \
 		.fault_ms = 5 })
 

@@ -18,6 +18,7 @@ struct writ_source_key {
 struct writ_source {
 	struct writ_source_key key;
 	uint32_t conns;
+	uint32_t streams; /* open ones of all its connections */
 	struct writ_debt debt;
 	struct writ_list debtor;  /* in sources.debtors while it has debt and no connection */
 	struct writ_list waiting; /* its connections that wait for a TLS handshake */

@@ -16,6 +16,7 @@
 
 #define REQUEST_MAX  (4u * 1024 * 1024)
 #define STRANGER_MAX (64u * 1024) /* an attestation is the longest that a stranger has to say */
+#define STREAMS_MAX  384 /* of one address: an agent has one or two, and some share an address */
 
 static void on_refused(void *arg, const char *addr, const struct writ_err *why)
 {
@@ -51,6 +52,8 @@ writ_rc writ_server_listen(struct writ_api_listener *l, int fd,
 		.after = writ_api_after,
 	};
 	cfg.front.limits.stranger_data = STRANGER_MAX;
+	if (tls)
+		cfg.front.limits.source_streams = STREAMS_MAX;
 	return writ_rpc_server_start(&cfg, fd, ret, err);
 }
 

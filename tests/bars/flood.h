@@ -13,6 +13,7 @@ struct probe {
 	const char *name;
 	void (*begin)(void); /* NULL: nothing */
 	void (*unit)(void);  /* NULL: none */
+	uint32_t times;      /* the unit; 0: for ever */
 	bool drips;          /* a byte now and then */
 	bool hangs_up;       /* closes when all is said */
 	bool bare;           /* TCP: not even a TLS handshake */

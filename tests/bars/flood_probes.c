@@ -216,6 +216,7 @@ static void u_http1(void)
 static const struct probe probes[] = {
 	{ .name = "reset", .begin = start, .unit = u_reset },
 	{ .name = "open", .begin = start, .unit = u_open },
+	{ .name = "hold", .begin = start, .unit = u_open, .times = 190 },
 	{ .name = "provoked_reset", .begin = start, .unit = u_provoke },
 	{ .name = "calls", .begin = start, .unit = u_call },
 	{ .name = "stalled", .begin = start_stalled, .unit = u_call },
@@ -281,7 +282,10 @@ static void number(uint64_t k)
 size_t probe_fill(const struct probe *p, uint64_t at, uint8_t *out, size_t max)
 {
 	size_t n = 0;
-	(void)p;
+	if (p->times) {
+		uint64_t end = begin.n + (uint64_t)p->times * unit.n;
+		max = end - at < max ? (size_t)(end - at) : max;
+	}
 	if (at < begin.n) {
 		n = begin.n - at < max ? begin.n - at : max;
 		memcpy(out, begin.p + at, n);

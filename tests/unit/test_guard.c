@@ -203,6 +203,49 @@ static void header_block_stays_whole_and_small(void **state)
 	writ_guard_done(&g);
 }
 
+static void connections_of_a_source_share_a_maximum_of_streams(void **state)
+{
+	(void)state;
+	struct writ_guard a, b;
+	struct writ_front_limits few = limits;
+	uint32_t shared = 0;
+	size_t pass;
+	few.source_streams = 5;
+	started(&a);
+	started(&b);
+	a.limits = b.limits = &few;
+	writ_guard_join(&a, &shared);
+	writ_guard_join(&b, &shared);
+	for (uint32_t i = 0; i < 4; i++)
+		frame(HEADERS, 4, 1 + 2 * i, 1);
+	assert_int_equal(feed(&a, 0, NULL), WRIT_GUARD_PASS);
+	frame(HEADERS, 4, 1, 1);
+	assert_int_equal(feed(&b, 0, NULL), WRIT_GUARD_PASS);
+	assert_int_equal(shared, 5);
+	down(&a, 0, HEADERS, 5, 1, 10); /* an end makes room, whoever's it was */
+	frame(RST, 0, 3, 4);
+	assert_int_equal(feed(&a, 0, NULL), WRIT_GUARD_PASS);
+	assert_int_equal(shared, 3);
+	frame(HEADERS, 4, 3, 1);
+	frame(HEADERS, 4, 5, 1);
+	assert_int_equal(feed(&b, 0, NULL), WRIT_GUARD_PASS);
+	frame(HEADERS, 4, 7, 1); /* one too many waits until there is room */
+	assert_int_equal(feed(&b, 0, &pass), WRIT_GUARD_PAUSE);
+	assert_int_equal(pass, 8);
+	uint8_t rest[2] = { 7, 0 };
+	assert_int_equal(writ_guard_up(&b, rest, 2, b.resume_us, &pass), WRIT_GUARD_PAUSE);
+	down(&b, b.resume_us, HEADERS, 5, 1, 10);
+	assert_int_equal(writ_guard_up(&b, rest, 2, b.resume_us, &pass), WRIT_GUARD_PASS);
+	assert_int_equal(b.n_open, 3);
+	assert_int_equal(shared, 5);
+	writ_guard_leave(&b);
+	writ_guard_leave(&b);
+	assert_int_equal(shared, 2);
+	writ_guard_done(&b);
+	writ_guard_done(&a);
+	assert_int_equal(shared, 0);
+}
+
 static void open_streams_have_a_maximum_whatever_the_server_says(void **state)
 {
 	(void)state;
@@ -496,6 +539,7 @@ int main(void)
 		cmocka_unit_test(limits_hold_to_the_byte),
 		cmocka_unit_test(needs_the_preface_and_settings_first),
 		cmocka_unit_test(header_block_stays_whole_and_small),
+		cmocka_unit_test(connections_of_a_source_share_a_maximum_of_streams),
 		cmocka_unit_test(open_streams_have_a_maximum_whatever_the_server_says),
 		cmocka_unit_test(rapid_reset_is_slowed_then_ended),
 		cmocka_unit_test(calls_that_the_server_answers_are_never_slowed),
