@@ -9,6 +9,7 @@
 
 #define SOCKET_MODE    0777
 #define FOLDER_MODE    0755
+#define STREAMS_EACH   3 /* of a connection, where an operator allows many connections */
 #define REQUEST_MAX    (1024 * 1024)
 #define SERVICE_PREFIX "/SpiffeWorkloadAPI/"
 #define HEADER         "workload.spiffe.io"
@@ -137,6 +138,8 @@ writ_rc writ_wlapi_start(
 		.before = check_header,
 	};
 	server.front.limits.per_uid = cfg->per_uid;
+	if (server.front.limits.source_streams < STREAMS_EACH * cfg->per_uid)
+		server.front.limits.source_streams = STREAMS_EACH * cfg->per_uid;
 	server.front.limits.per_process = cfg->per_process;
 	rc = writ_rpc_server_start(&server, fd, &w->server, err);
 	if (rc != WRIT_OK) {
