@@ -2,6 +2,7 @@
 """`writ dev`: one command, two identities, one call; for anybody, several at a time, and nothing left behind."""
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -28,6 +29,15 @@ def processes(folder):
 
 
 class Dev(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        """Copies the programs to where every user may run them: a clone in somebody's home is not such a place."""
+        cls.bin = tempfile.mkdtemp(prefix="writ-bin-", dir="/tmp")
+        cls.addClassCleanup(shutil.rmtree, cls.bin)
+        os.chmod(cls.bin, 0o755)
+        for program in ("writ", "writ-server", "writ-signer", "writ-agent", "writ-gate"):
+            shutil.copy(BIN / program, cls.bin)
+
     def setUp(self):
         self.runtime = tempfile.mkdtemp(prefix="writ-dev-", dir="/tmp")
         self.uid = 45001 if IS_ROOT else None
@@ -42,7 +52,7 @@ class Dev(unittest.TestCase):
         os.mkdir(home, 0o700)
         if uid is not None:
             os.chown(home, uid, uid)
-        return home, subprocess.Popen([BIN / "writ", "dev", *args], env={**os.environ, "XDG_RUNTIME_DIR": home}, user=uid, group=uid,
+        return home, subprocess.Popen([f"{self.bin}/writ", "dev", *args], env={**os.environ, "XDG_RUNTIME_DIR": home}, user=uid, group=uid,
                                       extra_groups=[] if uid is not None else None, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                       text=True, start_new_session=True)
 
