@@ -168,7 +168,6 @@ int main(int argc, char **argv)
 	struct writ_err err = { 0 };
 	int exit_code = 0;
 	writ_process_harden();
-	writ_crypto_wipe_freed();
 	umask(077);
 	const char *command = argc > 1 ? argv[1] : "-help";
 	if (strcmp(command, "-version") == 0 || strcmp(command, "--version") == 0) {

@@ -18,7 +18,8 @@ enum writ_key_type {
 struct writ_key; /* opaque: private key and its public half */
 struct evp_pkey_st;
 
-/* First of all in a program of ours, never in somebody else's: what OpenSSL frees is wiped. */
+/* First of all in a program of ours, never in somebody else's: what OpenSSL frees is wiped. For
+ * programs that encode private keys: the agent and the gate. A signature gets a tenth dearer. */
 void writ_crypto_wipe_freed(void);
 /* Once at the start of a process, before threads: the secure heap (1 MiB, locked). WRIT_ELIMIT when
  * memory cannot be locked: the message says what to raise. */

@@ -41,7 +41,6 @@ int main(int argc, char **argv)
 		return WRIT_SIGNER_EXIT_SETUP;
 	}
 	writ_process_harden();
-	writ_crypto_wipe_freed();
 	ignore_group_signals();
 	(void)close_range(WRIT_SIGNER_FD_MONITOR + 1, ~0U, 0);
 	struct writ_err err = { 0 };
