@@ -32,9 +32,11 @@ def request(path=FETCH, stream=1):
 
 
 def connect(path):
+    """Waits its turn where the queue is full, as clients do; with settimeout() connect would not wait at all."""
     s = socket.socket(socket.AF_UNIX)
-    s.settimeout(5)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", 5, 0))
     s.connect(path)
+    s.settimeout(5)
     return s
 
 

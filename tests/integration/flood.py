@@ -13,7 +13,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import h2  # noqa: E402
 from bar import pss_kb  # noqa: E402
 
-FLOOD = BIN.parent / "bars" / "flood"
 SECONDS, GROWTH_KB = 1, 32 * 1024
 WORST = (("reset", 1), ("connect", 50))  # the most memory, and the most of the listening queue
 
@@ -25,10 +24,11 @@ class Flood(Case):
         cls.world.entry("honest", f"unix:uid:{MINE}")
 
     def asks_beside(self, target, pid, ask):
+        flood = self.world.tool("flood", BIN.parent / "bars")
         for probe, count in WORST:
             with self.subTest(probe=probe):
                 before = pss_kb(pid)
-                attacker = self.world.scene.start("flood", [FLOOD, probe, target, SECONDS, count, "again"], uid=other_uid(2))
+                attacker = self.world.scene.start("flood", [flood, probe, target, SECONDS, count, "again"], uid=other_uid(2))
                 answered = []
                 while attacker.is_alive():
                     answered.append(ask() is not None)

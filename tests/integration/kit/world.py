@@ -188,11 +188,11 @@ class World:
         program = self.scene.start(name, [*argv, *flags], env=self.endpoint, **more)
         return program, int(program.wait_out(r"listening on port (\d+)", 15)[1])
 
-    def tool(self, name):
-        """A copy of a client program that every user may run."""
+    def tool(self, name, folder=CLIENTS / "bin"):
+        """A copy of a program (one of the clients) that every user may run."""
         copy = self.dir / name
         if not copy.exists():
-            shutil.copy(CLIENTS / "bin" / name, copy)
+            shutil.copy(folder / name, copy)
             copy.chmod(0o755)
         return copy
 
