@@ -55,14 +55,15 @@ void writ__grant(const struct stream *s)
 	write_audit(s, "workload.attested", NULL, NULL, &selectors);
 }
 
-/* One line for each trace, as far as the limit of this call site allows; only then is it worth
- * writing down who the caller is. */
+/* One line for each trace, as far as the limit allows; only then is it worth writing down who the
+ * caller is. Callers that were gone before they were looked at have a limit of their own: they may
+ * not hide why a process that is there was refused. */
 static void log_denial(
 	const struct stream *s, const char *trace, const char *reason, struct writ_buf *selectors)
 {
-	static struct writ_log_limit limit;
+	static struct writ_log_limit limits[2];
 	int64_t lost = 0;
-	bool logged = writ_log_enabled(WRIT_LOG_WARN) && writ_log_pass(&limit, &lost);
+	bool logged = writ_log_enabled(WRIT_LOG_WARN) && writ_log_pass(&limits[s->attested], &lost);
 	const struct writ_peer *p = writ_call_peer(s->call);
 	struct writ_str notes = s->attested ? writ_buf_str(&s->facts.answer.notes) : writ_cstr("");
 	if (!logged && !s->w->cfg.audit)
