@@ -20,21 +20,16 @@ int writ_pin_read(const struct writ_pin *pin, const char *name, char *buf, size_
 	WRIT_AUTO(writ_closep) int fd = openat(pin->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return errno;
-	size_t have = 0;
-	for (;;) {
-		ssize_t got = read(fd, buf + have, cap - have);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return errno;
-		if (got == 0)
-			break;
-		have += (size_t)got;
-		if (have == cap)
-			return E2BIG;
-	}
-	buf[have] = '\0';
-	*n = have;
+	ssize_t got;
+	do
+		got = read(fd, buf, cap);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return errno;
+	if ((size_t)got == cap)
+		return E2BIG;
+	buf[got] = '\0';
+	*n = (size_t)got;
 	return 0;
 }
 

@@ -65,8 +65,10 @@ struct writ_pin_ids {
 };
 WRIT_MUST writ_rc writ_pin_ids(
 	const struct writ_pin *pin, struct writ_pin_ids *ret, struct writ_err *err);
-/* Reads the start of /proc/PID/NAME through the pinned folder: *n bytes of at most cap, and a NUL.
- * Returns 0, or the errno of the failure; E2BIG when the file is cap or longer. */
+/* Reads /proc/PID/NAME through the pinned folder: *n bytes, fewer than cap, and a NUL. For files
+ * that the kernel makes in one piece (stat, status, auxv, cgroup): it gives them whole to one
+ * read(2) that has the room, so a second one could only find the end. Returns 0, or the errno of
+ * the failure; E2BIG when the file is cap or longer. */
 int writ_pin_read(const struct writ_pin *pin, const char *name, char *buf, size_t cap, size_t *n);
 void writ_pin_close(struct writ_pin *pin); /* idempotent */
 

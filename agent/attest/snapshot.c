@@ -103,8 +103,7 @@ static bool ids_are(const uint32_t ids[3], uint32_t want)
 	return ids[0] == want && ids[1] == want && ids[2] == want;
 }
 
-/* In which state, and as whom. Without these two there is no caller. */
-static writ_rc read_identity(
+static writ_rc read_state(
 	const struct writ_pin *pin, struct writ_proc_stat *ret, struct writ_err *err)
 {
 	char text[STAT_MAX];
@@ -112,19 +111,23 @@ static writ_rc read_identity(
 	int e = writ_pin_read(pin, "stat", text, sizeof(text), &n);
 	if (e != 0)
 		return gone_or_hidden(pin, e, "stat", err);
-	struct writ_proc_stat stat;
-	writ_rc rc = writ_proc_stat_parse(writ_strn(text, n), &stat, err);
+	writ_rc rc = writ_proc_stat_parse(writ_strn(text, n), ret, err);
 	if (rc != WRIT_OK)
 		return rc;
 	/* A thread-group leader that ended while its threads live: exe is gone and all v1 cgroups
 	 * read
 	 * "/", so a container would look like the host. */
-	if (stat.state == 'Z' || stat.state == 'X' || stat.state == 'x')
+	if (ret->state == 'Z' || ret->state == 'X' || ret->state == 'x')
 		return writ_fail(err, WRIT_EUNAUTH,
 			"process %d is in state %c: its main thread has ended", (int)pin->pid,
-			stat.state);
+			ret->state);
+	return WRIT_OK;
+}
+
+static writ_rc check_ids(const struct writ_pin *pin, struct writ_err *err)
+{
 	struct writ_pin_ids ids;
-	rc = writ_pin_ids(pin, &ids, err);
+	writ_rc rc = writ_pin_ids(pin, &ids, err);
 	if (rc != WRIT_OK)
 		return rc;
 	if (!ids_are(ids.uid, pin->uid) || !ids_are(ids.gid, pin->gid))
@@ -136,8 +139,15 @@ static writ_rc read_identity(
 			"connecting, must connect again",
 			(int)pin->pid, (unsigned)pin->uid, (unsigned)pin->gid, ids.uid[0],
 			ids.uid[1], ids.uid[2], ids.gid[0], ids.gid[1], ids.gid[2]);
-	*ret = stat;
 	return WRIT_OK;
+}
+
+/* In which state, and as whom. Without these two there is no caller. */
+static writ_rc read_identity(
+	const struct writ_pin *pin, struct writ_proc_stat *ret, struct writ_err *err)
+{
+	writ_rc rc = read_state(pin, ret, err);
+	return rc == WRIT_OK ? check_ids(pin, err) : rc;
 }
 
 static void read_namespaces(
@@ -294,11 +304,13 @@ writ_rc writ_snapshot_recheck(
 {
 	char text[WRIT_SNAPSHOT_AUXV_MAX];
 	struct writ_proc_stat stat;
-	writ_rc rc = read_identity(pin, &stat, err);
+	/* The pin holds the process, so its start time stays; and a main thread that ended has no
+	 * exe any more. */
+	writ_rc rc = s->withheld[WRIT_PART_EXE] ? read_state(pin, &stat, err) : WRIT_OK;
+	if (rc == WRIT_OK)
+		rc = check_ids(pin, err);
 	if (rc != WRIT_OK)
 		return rc;
-	if (stat.start_time != s->start_time)
-		return changed(s, "start time", err);
 	size_t n = 0;
 	int e = writ_pin_read(pin, "auxv", text, sizeof(text), &n);
 	if (e == 0 && n == 0)

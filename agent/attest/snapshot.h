@@ -62,8 +62,9 @@ void writ_snapshot_done(struct writ_snapshot *s); /* idempotent */
  * message says what changed. */
 WRIT_MUST writ_rc writ_snapshot_same(
 	const struct writ_snapshot *a, const struct writ_snapshot *b, struct writ_err *err);
-/* Reads state, IDs, exe and auxv again, without allocating, and compares them with s; last of all
- * asks whether the process still runs. The check to make directly before keys are handed out. */
+/* Reads IDs, exe and auxv again (and the state where exe cannot tell it), without allocating, and
+ * compares them with s; last of all asks whether the process still runs. The check to make directly
+ * before keys are handed out. */
 WRIT_MUST writ_rc writ_snapshot_recheck(
 	const struct writ_pin *pin, const struct writ_snapshot *s, struct writ_err *err);
 /* The same for where it runs, its namespaces and cgroup, on which selectors of unit, container and
