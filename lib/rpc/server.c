@@ -40,12 +40,11 @@ static grpc_server *make_grpc(const struct writ_rpc_server_config *cfg)
 		number((char[]){ GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION }, 0),
 		number((char[]){ GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET }, 1),
 		number((char[]){ GRPC_ARG_ENABLE_CHANNELZ }, 0),
-		number((char[]){ GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE }, 0),
 		number((char[]){ GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS },
 			PING_MIN_MS),
 		number((char[]){ GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS }, 1),
-		number((char[]){ GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION }, 0),
 		number((char[]){ GRPC_ARG_MINIMAL_STACK }, cfg->light),
+		number((char[]){ GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION }, 0),
 		/* only a network loses a peer without a word; last, because of the count below */
 		number((char[]){ GRPC_ARG_KEEPALIVE_TIME_MS }, KEEPALIVE_MS),
 		number((char[]){ GRPC_ARG_KEEPALIVE_TIMEOUT_MS }, KEEPALIVE_WAIT_MS),
