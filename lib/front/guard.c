@@ -284,13 +284,15 @@ static enum writ_guard_verdict judge(struct writ_guard *g, int64_t now_us)
 static void end_frame(struct writ_guard *g)
 {
 	struct writ_guard_frame *f = &g->up;
+	bool idle = f->type == SETTINGS && f->flags & ACK;
 	if (f->type == SETTINGS)
 		g->started = true;
 	if (f->type == PING && f->flags & ACK && g->challenged &&
 		memcmp(g->ping, g->challenge, 8) == 0) {
 		g->challenged = false;
-		g->answered = true;
+		g->answered = idle = true;
 	}
+	g->idle_words = g->idle_words && idle;
 }
 
 /* One byte of a length, the highest first. It is compared with the longest that may pass on the
@@ -386,6 +388,7 @@ enum writ_guard_verdict writ_guard_up(
 	struct writ_guard_frame *f = &g->up;
 	size_t i = 0;
 	enum writ_guard_verdict v = WRIT_GUARD_PASS;
+	g->idle_words = g->started && !f->have && !f->left;
 	while (i < n && v == WRIT_GUARD_PASS) {
 		if (g->preface < PREFACE_LEN) {
 			size_t k = pass_preface(g, p + i, n - i);
@@ -408,6 +411,7 @@ enum writ_guard_verdict writ_guard_up(
 				end_frame(g);
 		}
 	}
+	g->idle_words = g->idle_words && !f->have && !f->left;
 	*pass = i;
 	return v;
 }

@@ -49,6 +49,8 @@ struct writ_guard {
 	bool down_started; /* the server's first frame has passed */
 	bool challenged;   /* challenge holds the payload of our own PING */
 	bool answered;     /* its ACK came */
+	bool idle_words;   /* what went up last was whole frames that no server waits for: ACKs of
+			      SETTINGS and of our own PING */
 	uint8_t challenge[8], ping[8];
 	int64_t resume_us;
 	const char *why; /* static */

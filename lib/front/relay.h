@@ -12,6 +12,8 @@
 
 #include <sys/types.h>
 
+#define WRIT_RELAY_IDLE_MAX 64
+
 struct writ_relay;
 
 enum writ_relay_end {
@@ -54,6 +56,10 @@ struct writ_relay {
 	pid_t pid;
 	struct writ_guard *guard; /* borrowed; NULL: raw bytes */
 	struct writ_buf held;     /* read, but not let through yet */
+	/* ACKs that nobody waits for: they go up with the bytes that come next, so that they do not
+	 * wake the backend for nothing. */
+	uint8_t idle[WRIT_RELAY_IDLE_MAX];
+	uint8_t n_idle;
 	bool paused, dead, lingering;
 	bool ping_due; /* a PING of ours waits for a boundary */
 	uint8_t ping[8];

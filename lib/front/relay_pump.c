@@ -35,6 +35,35 @@ static void kill(struct writ_relay *r)
 	writ_relay_end(r, WRIT_RELAY_KILLED, why);
 }
 
+/* Keeps bytes for which the backend need not be woken. False: they are to go now. */
+static bool put_off(struct writ_relay *r, const uint8_t *p, size_t n)
+{
+	if (!r->guard || !r->guard->idle_words || n > sizeof(r->idle) - r->n_idle)
+		return false;
+	memcpy(r->idle + r->n_idle, p, n);
+	r->n_idle = (uint8_t)(r->n_idle + n);
+	return true;
+}
+
+/* In one write with what was put off, as far as p is the hub's scratch, which has room in front. */
+static void write_up(struct writ_relay *r, uint8_t *p, size_t n)
+{
+	_Static_assert(WRIT_RELAY_IDLE_MAX <= WRIT_SPARE, "goes in front of the scratch");
+	size_t first = n ? r->n_idle : 0;
+	if (put_off(r, p, n))
+		return;
+	if (first && p == writ_hub_up(r->hub)) {
+		p -= first;
+		n += first;
+		memcpy(p, r->idle, first);
+	} else if (first) {
+		writ_relay_write_far(r, r->idle, first);
+	}
+	if (first)
+		r->n_idle = 0;
+	writ_relay_write_far(r, p, n);
+}
+
 /* These bytes came from the near side; those that the guard holds back are kept until the pause is
  * over. */
 static void pass_up(struct writ_relay *r, uint8_t *p, size_t n)
@@ -50,7 +79,7 @@ static void pass_up(struct writ_relay *r, uint8_t *p, size_t n)
 	bool first = r->guard && r->guard->started && r->far.fd < 0;
 	if (first && !r->ops->open(r))
 		return;
-	writ_relay_write_far(r, p, pass);
+	write_up(r, p, pass);
 	if (v == WRIT_GUARD_PAUSE && !r->dead) {
 		writ_buf_add(&r->held, p + pass, n - pass);
 		writ_relay_pause_until(r, r->guard->resume_us);

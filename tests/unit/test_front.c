@@ -128,6 +128,41 @@ static void bytes_go_both_ways(void **state)
 	ux_close(&x);
 }
 
+/* To wake a backend for each ACK that it does nothing with would cost as much as half a call. */
+static void acks_go_up_with_the_next_bytes(void **state)
+{
+	(void)state;
+	struct ux x;
+	static const char ack[9] = { 0, 0, 0, 4, 1 };
+	static const char ping[17] = { 0, 0, 8, 6, 0, 0, 0, 0, 0, 'n' };
+	char c[9 * 9];
+	ux_open(&x);
+	int fd = ux_call(&x);
+	ux_put(fd, ack, 9);
+	ux_turn(&x, 20);
+	assert_int_equal(recv(x.fd, c, 1, MSG_DONTWAIT), -1);
+	ux_put(fd, ping, 17);
+	ux_get(&x, x.fd, c, 9 + 17);
+	assert_memory_equal(c, ack, 9);
+	assert_memory_equal(c + 9, ping, 17);
+	/* in two pieces it is no whole frame; and more than a few do not wait */
+	ux_put(fd, ack, 5);
+	ux_get(&x, x.fd, c, 5);
+	ux_put(fd, ack + 5, 4);
+	ux_get(&x, x.fd, c + 5, 4);
+	assert_memory_equal(c, ack, 9);
+	for (int i = 0; i < 8; i++) {
+		ux_put(fd, ack, 9);
+		ux_turn(&x, 5);
+	}
+	ux_get(&x, x.fd, c, 8 * 9);
+	for (int i = 0; i < 8; i++)
+		assert_memory_equal(c + 9 * i, ack, 9);
+	close(fd);
+	ux_wait(&x, &x.closed, 1);
+	ux_close(&x);
+}
+
 /* --- ends --- */
 
 static void half_close_and_reset_free_everything(void **state)
@@ -422,6 +457,7 @@ int main(void)
 		cmocka_unit_test(first_bytes_are_there_before_the_backend_looks),
 		cmocka_unit_test(caller_is_known_by_the_kernel),
 		cmocka_unit_test(bytes_go_both_ways),
+		cmocka_unit_test(acks_go_up_with_the_next_bytes),
 		cmocka_unit_test(half_close_and_reset_free_everything),
 		cmocka_unit_test(backends_last_words_arrive_though_it_died_with_bytes_unread),
 		cmocka_unit_test(silence_ends_at_the_deadline),
