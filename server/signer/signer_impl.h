@@ -20,6 +20,8 @@ struct writ_signer {
 	struct writ_arena arena; /* of the request that is being answered */
 	struct writ_buf certs;   /* of the batch that is being answered */
 	uint64_t issued;
+	int64_t sampled_at; /* the second of the last sample */
+	unsigned samples;   /* in that second */
 };
 
 struct writ_slot *writ_signer_active(struct writ_signer *s); /* NULL: none */

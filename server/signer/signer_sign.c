@@ -9,8 +9,10 @@
 
 #define ID_MAX      255 /* of an entry */
 #define SUBJECT_MAX 1024
-/* Every so many leaves one is parsed and verified after signing, and the first of each process. */
-#define SAMPLE 64
+/* Every so many leaves one is parsed and verified after signing, and the first of each process; but
+ * no more than some a second, since one costs as much as signing ten. */
+#define SAMPLE             64
+#define SAMPLES_PER_SECOND 16
 
 typedef Writ__Signer__V1__SignItem sign_item;
 typedef Writ__Signer__V1__SignResult sign_result;
@@ -67,6 +69,11 @@ static writ_rc sample(struct writ_signer *s, const struct writ_slot *ca, const s
 	struct writ_str der, int64_t now, struct writ_err *err)
 {
 	if (s->issued++ % SAMPLE != 0)
+		return WRIT_OK;
+	if (now != s->sampled_at)
+		s->samples = 0;
+	s->sampled_at = now;
+	if (s->samples++ >= SAMPLES_PER_SECOND)
 		return WRIT_OK;
 	WRIT_AUTO(writ_cert_unrefp) struct writ_cert *c = NULL;
 	return writ_signer_recheck(der, ca->self, q->key, q->spiffe_id, now, &c, err);
