@@ -7,6 +7,8 @@
 #define SLOT_EC  256 /* PKCS#8 of a P-256 key: 138 bytes */
 #define SLOT_RSA 1536
 
+#define ADMIN_STOP_MS 500
+
 static void on_changed(void *arg)
 {
 	struct writ_agent *a = arg;
@@ -29,7 +31,8 @@ static void on_fatal(void *arg, const struct writ_err *err)
 
 static void on_synced(void *arg)
 {
-	const struct writ_agent *a = arg;
+	struct writ_agent *a = arg;
+	a->synced_at = writ_wall_s();
 	WRIT_LOG(DEBUG, "sync.done", WRIT_KV("entries", writ_cache_entries(a->cache)),
 		WRIT_KV("svids", writ_cache_svids(a->cache)));
 }
@@ -43,6 +46,7 @@ static void free_agent(struct writ_agent *a)
 	writ_bundle_unref(a->trust);
 	writ_audit_close(a->audit);
 	writ_free(a->state_path);
+	writ_free(a->server);
 	writ_free(a);
 }
 
@@ -84,6 +88,63 @@ static writ_rc open_wlapi(struct writ_agent *a, struct writ_err *err)
 	return writ_wlapi_start(&cfg, &a->wlapi, err);
 }
 
+static void on_status(void *arg, struct writ_admin_status *ret)
+{
+	const struct writ_agent *a = arg;
+	struct writ_link_stats l = { 0 };
+	if (a->link)
+		l = writ_link_stats(a->link);
+	*ret = (struct writ_admin_status){
+		.trust_domain = a->cfg->trust_domain,
+		.agent_id = a->link ? writ_link_agent_id(a->link) : "",
+		.server = a->server,
+		.socket_path = a->cfg->socket_path,
+		.ready = writ_agent_is_ready(a),
+		.connected = l.connected,
+		.started_at = a->started_at,
+		.svid_expires_at = l.svid_not_after,
+		.synced_at = a->synced_at,
+	};
+}
+
+static writ_rc open_admin(struct writ_agent *a, struct writ_err *err)
+{
+	const struct writ_admin_config cfg = {
+		.loop = a->loop,
+		.socket_path = a->cfg->admin_socket_path,
+		.cache = a->cache,
+		.env = &a->env,
+		.audit = a->audit,
+		.status = on_status,
+		.arg = a,
+	};
+	a->server = writ_asprintf("%s:%u", a->cfg->server_address, a->cfg->server_port);
+	a->started_at = writ_wall_s();
+	writ_rc rc = writ_admin_start(&cfg, &a->admin, err);
+	if (rc == WRIT_OK || a->cfg->admin_socket_chosen)
+		return rc;
+	/* Workloads do not depend on it, and nobody asked for it there. */
+	WRIT_LOG(WARN, "admin.off", WRIT_KV("error", err->msg),
+		WRIT_KV("consequence", "writ explain cannot ask this agent"),
+		WRIT_KV("do", "set admin_socket_path to a place where the agent may write"));
+	return WRIT_OK;
+}
+
+static void set_flag(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+/* A start that failed: nobody has been served yet. */
+static void close_admin(struct writ_agent *a)
+{
+	bool stopped = !a->admin;
+	if (a->admin)
+		writ_admin_stop(writ_steal(a->admin), 0, set_flag, &stopped);
+	while (!stopped)
+		(void)writ_loop_run_until(a->loop, &stopped, writ_mono_ms() + 1000);
+}
+
 static void open_link(struct writ_agent *a, struct writ_secret *token)
 {
 	const struct writ_link_config cfg = {
@@ -123,9 +184,12 @@ writ_rc writ_agent_start(struct writ_loop *loop, const struct writ_agent_config 
 		rc = writ_audit_open(cfg->audit_log_file, &a->audit, err);
 	if (rc == WRIT_OK) {
 		open_cache(a);
-		rc = open_wlapi(a, err);
+		rc = open_admin(a, err);
 	}
+	if (rc == WRIT_OK)
+		rc = open_wlapi(a, err);
 	if (rc != WRIT_OK) {
+		close_admin(a);
 		free_agent(a);
 		return rc;
 	}
@@ -162,11 +226,21 @@ static void on_link_stopped(void *arg)
 	stopped(stopped_arg);
 }
 
+static void on_admin_stopped(void *arg)
+{
+	struct writ_agent *a = arg;
+	a->admin = NULL;
+	writ_link_stop(a->link, on_link_stopped, a);
+}
+
 static void on_wlapi_stopped(void *arg)
 {
 	struct writ_agent *a = arg;
 	a->wlapi = NULL;
-	writ_link_stop(a->link, on_link_stopped, a);
+	if (a->admin)
+		writ_admin_stop(a->admin, ADMIN_STOP_MS, on_admin_stopped, a);
+	else
+		on_admin_stopped(a);
 }
 
 /* Workloads first: they still get their identities while the server's side goes. */

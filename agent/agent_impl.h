@@ -4,6 +4,7 @@
 #define WRIT_AGENT_AGENT_IMPL_H
 
 #include "agent.h"
+#include "admin/admin.h"
 #include "attest/cgroup_fs.h"
 #include "link/link.h"
 #include "wlapi/wlapi.h"
@@ -25,6 +26,9 @@ struct writ_agent {
 	struct writ_cache *cache;
 	struct writ_link *link;
 	struct writ_wlapi *wlapi;
+	struct writ_admin *admin;
+	char *server;                  /* address:port, for messages */
+	int64_t started_at, synced_at; /* Unix seconds; 0: never */
 	int64_t stop_ms;
 	void (*stopped)(void *arg);
 	void *stopped_arg;

@@ -282,8 +282,8 @@ static void tear_down(struct writ_dev *d)
 		if (writ_fs_remove_tree(d->dir, &err) != WRIT_OK)
 			fprintf(stderr, "writ dev: %s\n", err.msg);
 	}
-	char *owned[] = { d->name, d->dir, d->server_socket, d->agent_socket, d->user_id,
-		d->user_name };
+	char *owned[] = { d->name, d->dir, d->server_socket, d->agent_socket, d->agent_admin_socket,
+		d->user_id, d->user_name };
 	for (size_t i = 0; i < WRIT_COUNT(owned); i++)
 		writ_free(owned[i]);
 	json_decref(d->svid);
@@ -345,12 +345,14 @@ static writ_rc run_env(struct writ_invocation *in, struct writ_err *err)
 	WRIT_AUTO(writ_freep) char *dir = writ_dev_folder(writ_arg(&in->args, "name"));
 	WRIT_AUTO(writ_freep) char *agent = writ_fs_join(dir, "agent/api.sock");
 	WRIT_AUTO(writ_freep) char *server = writ_fs_join(dir, "server/api.sock");
+	WRIT_AUTO(writ_freep) char *admin = writ_fs_join(dir, "agent/admin/admin.sock");
 	if (access(agent, F_OK) != 0) {
 		in->next = "start it in another terminal: writ dev";
 		return writ_fail(err, WRIT_ENOENT, "no `writ dev` runs in %s", dir);
 	}
-	printf("export SPIFFE_ENDPOINT_SOCKET=unix://%s\nexport WRIT_SERVER_SOCKET=%s\n", agent,
-		server);
+	printf("export SPIFFE_ENDPOINT_SOCKET=unix://%s\nexport WRIT_SERVER_SOCKET=%s\n"
+	       "export WRIT_AGENT_ADMIN_SOCKET=%s\n",
+		agent, server, admin);
 	return WRIT_OK;
 }
 

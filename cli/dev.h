@@ -19,7 +19,7 @@ struct writ_dev {
 	struct writ_invocation *in;
 	bool once, json, keep;
 	char *name, *dir; /* owned; dir is ours alone */
-	char *server_socket, *agent_socket, *user_id, *user_name;
+	char *server_socket, *agent_socket, *agent_admin_socket, *user_id, *user_name;
 	struct writ_loop *loop;
 	struct writ_httpd *echo;
 	struct writ_child server, agent, gate;

@@ -59,6 +59,7 @@ writ_rc writ_dev_make_folder(struct writ_dev *d, struct writ_err *err)
 	}
 	d->server_socket = writ_fs_join(d->dir, "server/api.sock");
 	d->agent_socket = writ_fs_join(d->dir, "agent/api.sock");
+	d->agent_admin_socket = writ_fs_join(d->dir, "agent/admin/admin.sock");
 	return WRIT_OK;
 }
 
@@ -102,12 +103,12 @@ writ_rc writ_dev_write_agent(const struct writ_dev *d, struct writ_err *err)
 	writ_buf_addf(&t,
 		"agent {\n\ttrust_domain = \"" WRIT_DEV_TD
 		"\"\n\tserver_address = \"127.0.0.1\"\n\tserver_port = \"%u\"\n"
-		"\tsocket_path = \"%s\"\n\tdata_dir = \"%s/agent/data\"\n\ttrust_bundle_path = "
-		"\"%s/bundle.pem\"\n}\n\n"
+		"\tsocket_path = \"%s\"\n\tadmin_socket_path = \"%s\"\n\tdata_dir = "
+		"\"%s/agent/data\"\n\ttrust_bundle_path = \"%s/bundle.pem\"\n}\n\n"
 		"plugins {\n\tKeyManager \"memory\" {\n\t\tplugin_data {}\n\t}\n\tNodeAttestor "
 		"\"join_token\" {\n\t\tplugin_data {}\n\t}\n"
 		"\tWorkloadAttestor \"unix\" {\n\t\tplugin_data {}\n\t}\n}\n",
-		d->server_port, d->agent_socket, d->dir, d->dir);
+		d->server_port, d->agent_socket, d->agent_admin_socket, d->dir, d->dir);
 	writ_rc rc = make_dir(d, "agent", err);
 	if (rc == WRIT_OK)
 		rc = make_dir(d, "agent/data", err);

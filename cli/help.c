@@ -187,6 +187,7 @@ static void man_command(const struct writ_command *c)
 static const char man_tail[] = ".Sh ENVIRONMENT\n.Bl -tag -width Ds\n.It Ev "
 			       "SPIFFE_ENDPOINT_SOCKET\nthe Workload API, as unix:///path\n"
 			       ".It Ev WRIT_SERVER_SOCKET\nthe admin socket of the server\n.It Ev "
+			       "WRIT_AGENT_ADMIN_SOCKET\nthe admin socket of the agent\n.It Ev "
 			       "NO_COLOR\nno colour\n.El\n"
 			       ".Sh EXIT STATUS\n.Bl -tag -width Ds -compact\n.It 0\ndone\n.It "
 			       "1\ninternal error\n.It 2\nusage or configuration\n"

@@ -78,6 +78,36 @@ writ_rc writ_session_open(struct writ_invocation *in, struct writ_session *s, st
 	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "admin socket (%s)", from);
 }
 
+const char *writ_agent_admin_path(const struct writ_args *a, const char **from)
+{
+	const char *path = writ_arg(a, "adminSocketPath");
+	*from = "-adminSocketPath";
+	if (!path) {
+		path = getenv("WRIT_AGENT_ADMIN_SOCKET");
+		*from = "WRIT_AGENT_ADMIN_SOCKET";
+	}
+	if (!path) {
+		path = WRIT_AGENT_ADMIN_DEFAULT;
+		*from = "default";
+	}
+	return path;
+}
+
+writ_rc writ_session_open_agent(
+	struct writ_invocation *in, struct writ_session *s, struct writ_err *err)
+{
+	const char *from;
+	const char *path = writ_agent_admin_path(&in->args, &from);
+	writ_rc rc = writ_session_open_path(in, path, s, err);
+	if (rc == WRIT_ENOENT || rc == WRIT_EUNAVAIL)
+		in->next = "is writ-agent running? systemctl status writ-agent; or name its admin "
+			   "socket with -adminSocketPath";
+	if (rc == WRIT_EDENIED)
+		in->next = "run it as root or as a member of the group that owns the socket "
+			   "(writ-admin)";
+	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "agent's admin socket (%s)", from);
+}
+
 writ_rc writ_session_call(struct writ_session *s, const char *method, const ProtobufCMessage *in,
 	const ProtobufCMessageDescriptor *out, ProtobufCMessage **ret, struct writ_err *err)
 {

@@ -8,6 +8,7 @@
 
 #define WRIT_SERVER_SOCKET_DEFAULT "/run/writ/server/private/api.sock"
 #define WRIT_AGENT_SOCKET_DEFAULT  "/run/writ/agent/public/api.sock"
+#define WRIT_AGENT_ADMIN_DEFAULT   "/run/writ/agent/private/admin.sock"
 
 /* Flags that every command of a kind has. */
 #define WRIT_OPT_SERVER_SOCKET                                                                     \
@@ -15,6 +16,12 @@
 		"socketPath", "socket-path", WRIT_OPT_STRING, "PATH",                              \
 			"admin socket of the server (WRIT_SERVER_SOCKET, "                         \
 			"else " WRIT_SERVER_SOCKET_DEFAULT ")"                                     \
+	}
+#define WRIT_OPT_AGENT_ADMIN                                                                       \
+	{                                                                                          \
+		"adminSocketPath", "admin-socket-path", WRIT_OPT_STRING, "PATH",                   \
+			"admin socket of the agent (WRIT_AGENT_ADMIN_SOCKET, "                     \
+			"else " WRIT_AGENT_ADMIN_DEFAULT ")"                                       \
 	}
 #define WRIT_OPT_TIMEOUT                                                                           \
 	{                                                                                          \
@@ -41,6 +48,12 @@ struct writ_session {
  * to do. */
 WRIT_MUST writ_rc writ_session_open(
 	struct writ_invocation *in, struct writ_session *s, struct writ_err *err);
+/* The same to the agent's admin socket: -adminSocketPath, else WRIT_AGENT_ADMIN_SOCKET, else the
+ * default. */
+WRIT_MUST writ_rc writ_session_open_agent(
+	struct writ_invocation *in, struct writ_session *s, struct writ_err *err);
+/* Where that is, and which of the three said so. Borrowed. */
+const char *writ_agent_admin_path(const struct writ_args *a, const char **from);
 /* The same to a Unix socket at path. */
 WRIT_MUST writ_rc writ_session_open_path(
 	struct writ_invocation *in, const char *path, struct writ_session *s, struct writ_err *err);

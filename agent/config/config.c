@@ -42,9 +42,10 @@ static void check_token(const struct writ_agent_config *c, const struct writ_con
 			"token; KeyManager \"disk\" keeps it");
 }
 
-static void check_sockets(const struct writ_agent_config *c, const struct writ_conf_node *root,
-	struct writ_conf_diags *d)
+static void check_sockets(
+	struct writ_agent_config *c, const struct writ_conf_node *root, struct writ_conf_diags *d)
 {
+	c->admin_socket_chosen = writ_conf_is_written(root, "agent", "admin_socket_path");
 	if (c->socket_path == NULL || c->admin_socket_path == NULL)
 		return;
 	WRIT_AUTO(writ_freep) char *a = writ_fs_dirname(c->socket_path);

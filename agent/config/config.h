@@ -32,6 +32,7 @@ struct writ_agent_config {
 	char *server_address;
 	uint16_t server_port;
 	char *socket_path, *admin_socket_path, *data_dir;
+	bool admin_socket_chosen; /* the file names it: then it has to work */
 	struct writ_conf_log log;
 	char *audit_log_file; /* NULL: with the log */
 	/* Whom to trust at the first contact. None of them is fine when the agent has state

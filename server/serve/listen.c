@@ -2,17 +2,13 @@
 #include "serve/listen.h"
 
 #include "api/methods.h"
-#include "base/fs.h"
 #include "base/mem.h"
+#include "front/admin.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <grp.h>
 #include <netdb.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define REQUEST_MAX  (4u * 1024 * 1024)
 #define STRANGER_MAX (64u * 1024) /* an attestation is the longest that a stranger has to say */
@@ -73,38 +69,18 @@ static writ_rc resolve(const char *name, char out[INET6_ADDRSTRLEN], struct writ
 	return WRIT_OK;
 }
 
-/* The socket's folder, made when it is missing; operators of the group may pass through it. */
-static writ_rc prepare_folder(const char *socket, const struct group *g, struct writ_err *err)
-{
-	WRIT_AUTO(writ_freep) char *dir = writ_fs_dirname(socket);
-	struct stat st;
-	bool there = stat(dir, &st) == 0;
-	writ_rc rc = writ_fs_ensure_dir(dir, 0750, err);
-	if (rc == WRIT_OK && !there && g && chown(dir, (uid_t)-1, g->gr_gid) != 0 && errno != EPERM)
-		return writ_fail_errno(err, errno, "give %s to group %s", dir, g->gr_name);
-	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "folder of socket_path");
-}
-
 static writ_rc bind_admin(const char *path, int *ret, struct writ_err *err)
 {
-	WRIT_AUTO(writ_closep) int fd = -1;
-	const struct group *g = getgrnam(WRIT_ADMIN_GROUP);
-	writ_rc rc = prepare_folder(path, g, err);
-	if (rc == WRIT_OK)
-		rc = writ_listen_unix(path, 0600, &fd, err);
+	struct writ_admin_socket s;
+	writ_rc rc = writ_listen_admin(path, &s, err);
 	if (rc != WRIT_OK)
 		return rc;
-	/* First the group, then the mode: never open to another group for a moment. */
-	if (g && lchown(path, (uid_t)-1, g->gr_gid) == 0) {
-		if (chmod(path, 0660) != 0)
-			return writ_fail_errno(err, errno, "open %s to its group", path);
-	} else if (g) {
+	if (s.not_given)
 		WRIT_LOG(WARN, "admin.group", WRIT_KV("socket", path),
 			WRIT_KV("error",
 				"cannot be given to group " WRIT_ADMIN_GROUP
 				": only this user can administer"));
-	}
-	*ret = writ_steal_fd(fd);
+	*ret = s.fd;
 	return WRIT_OK;
 }
 

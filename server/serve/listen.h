@@ -6,8 +6,6 @@
 
 #include "api/api.h"
 
-#define WRIT_ADMIN_GROUP "writ-admin"
-
 /* Binds both, before anything else is started: what is in use is one clear error then. Blocks on
  * names. port gets the real one. */
 WRIT_MUST writ_rc writ_server_bind(const struct writ_server_config *cfg, int *tcp, uint16_t *port,

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* admin_impl: what the files of the admin socket share. Inside agent/admin only. */
+#ifndef WRIT_AGENT_ADMIN_IMPL_H
+#define WRIT_AGENT_ADMIN_IMPL_H
+
+#include "admin/admin.h"
+#include "rpc/rpc.h"
+
+struct writ_admin {
+	struct writ_admin_config cfg;
+	struct writ_rpc_server *server;
+	bool has_group;
+	gid_t group;
+	void (*stopped)(void *arg);
+	void *stopped_arg;
+};
+
+/* Handlers: one for each method of the service, named after it. */
+void writ__admin_get_status(struct writ_call *c);
+
+#endif
