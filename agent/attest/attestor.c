@@ -65,24 +65,83 @@ writ_rc writ_attest(const struct writ_attestor_vt *const *list, const struct wri
 	};
 	WRIT_AUTO(writ_answer_done) struct writ_answer all;
 	writ_answer_init(&all);
-	size_t asked = 0;
-	size_t failed = 0;
+	const struct writ_attestor_vt *mute = NULL;
+	bool any = false;
 	struct writ_err last = { .rc = WRIT_OK };
-	for (; list[asked]; asked++) {
-		rc = ask(list[asked], ctx, &call, &all, &last);
+	for (size_t i = 0; list[i]; i++) {
+		if (list[i]->wanted && !(flags & list[i]->wanted))
+			continue;
+		rc = ask(list[i], ctx, &call, &all, &last);
 		if (rc == WRIT_EBUSY)
 			return writ_wrap(err, rc, "attest process %d", (int)snapshot->pid);
+		any = any || rc == WRIT_OK;
 		if (rc == WRIT_OK)
 			continue;
-		failed++;
-		writ_answer_note(&all, "%s: %s", list[asked]->name, last.msg);
+		mute = list[i];
+		writ_answer_note(&all, "%s: %s", mute->name, last.msg);
 	}
-	if (failed > 0 && failed == asked)
+	if (mute && !any)
 		return writ_fail(err, WRIT_EUNAVAIL,
 			"no attestor could say anything of process %d; %s: %s", (int)snapshot->pid,
-			list[asked - 1]->name, last.msg);
+			mute->name, last.msg);
 	writ_selectors_seal(&all.selectors);
 	*ret = all;
 	writ_answer_init(&all);
+	return WRIT_OK;
+}
+
+static bool has_type(const struct writ_selectors *s, struct writ_str type)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (writ_str_eq(writ_selectors_at(s, i).type, type))
+			return true;
+	return false;
+}
+
+static bool has(const struct writ_selectors *s, struct writ_str text)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (writ_str_eq(writ_selectors_at(s, i).text, text))
+			return true;
+	return false;
+}
+
+static writ_rc still_holds(const struct writ_selectors *seen, struct writ_str type,
+	const struct writ_answer *now, uint64_t pid, struct writ_err *err)
+{
+	for (size_t i = 0; i < seen->n; i++) {
+		struct writ_selector s = writ_selectors_at(seen, i);
+		if (writ_str_eq(s.type, type) && !has(&now->selectors, s.text))
+			return writ_fail(err, WRIT_EUNAUTH,
+				"process %llu is not " WRIT_FMT " any more: it must call again",
+				(unsigned long long)pid, WRIT_ARG(s.text));
+	}
+	return WRIT_OK;
+}
+
+writ_rc writ_attest_again(const struct writ_attestor_vt *const *list,
+	const struct writ_attest_ctx *ctx, const struct writ_snapshot *snapshot, int dirfd,
+	const struct writ_selectors *seen, struct writ_err *err)
+{
+	for (size_t i = 0; list[i]; i++) {
+		struct writ_str type = writ_cstr(list[i]->again);
+		if (!list[i]->again || !has_type(seen, type))
+			continue;
+		WRIT_AUTO(writ_buf_done)
+		struct writ_buf request = WRIT_BUF(WRIT_WIRE_REQUEST_MAX);
+		writ_request_encode(snapshot, &request);
+		struct writ_attest_call call = { .request = writ_buf_str(&request),
+			.dirfd = dirfd,
+			.flags = list[i]->wanted | WRIT_ATTEST_AGAIN };
+		WRIT_AUTO(writ_answer_done) struct writ_answer now;
+		writ_answer_init(&now);
+		writ_rc rc = writ_buf_check(&request, "an attestation request", err);
+		if (rc == WRIT_OK)
+			rc = ask(list[i], ctx, &call, &now, err);
+		if (rc == WRIT_OK)
+			rc = still_holds(seen, type, &now, snapshot->pid, err);
+		if (rc != WRIT_OK)
+			return rc;
+	}
 	return WRIT_OK;
 }

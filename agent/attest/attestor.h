@@ -8,14 +8,8 @@
 #include "attest/cgroup_path.h"
 #include "attest/exe_file.h"
 #include "attest/names.h"
+#include "attest/wants.h"
 #include "attest/wire.h"
-
-enum writ_attest_flag {
-	/* The call may look up names, walk paths and hash: run it in a job. Without it what is not
-	 * known yet is WRIT_EBUSY, and the same call with it, in a job, gives the answer. */
-	WRIT_ATTEST_MAY_BLOCK = 1,
-	WRIT_ATTEST_SHA256 = 2, /* some entry asks for unix:sha256 */
-};
 
 /* What attestors share; built once, then only read. Names and hashes lock for themselves. */
 struct writ_attest_ctx {
@@ -36,6 +30,9 @@ struct writ_attest_call {
 struct writ_attestor_vt {
 	const char *name;  /* as in WorkloadAttestor "unix" */
 	const char *types; /* the selectors it gives, for help and docs */
+	unsigned wanted;   /* enum writ_attest_flag: asked only with one of these; 0: always */
+	const char *again; /* the type of those that can cease to hold while the program stays the
+			      same; NULL: none */
 	/* Appends an encoded answer. WRIT_EBUSY: has to run in a job. */
 	writ_rc (*attest)(const struct writ_attest_ctx *ctx, const struct writ_attest_call *call,
 		struct writ_buf *answer, struct writ_err *err);
@@ -56,5 +53,11 @@ const struct writ_attestor_vt *writ_attestor_find(struct writ_str name); /* NULL
 WRIT_MUST writ_rc writ_attest(const struct writ_attestor_vt *const *list,
 	const struct writ_attest_ctx *ctx, const struct writ_snapshot *snapshot, int dirfd,
 	unsigned flags, struct writ_answer *ret, struct writ_err *err);
+/* Directly before keys are handed out, after writ_snapshot_recheck: does what can cease to hold
+ * (vt->again) still hold of what was seen, a sealed set? Costs nothing when there is none of it.
+ * Never waits for a disk. WRIT_EUNAUTH: no; the message names the selector. */
+WRIT_MUST writ_rc writ_attest_again(const struct writ_attestor_vt *const *list,
+	const struct writ_attest_ctx *ctx, const struct writ_snapshot *snapshot, int dirfd,
+	const struct writ_selectors *seen, struct writ_err *err);
 
 #endif

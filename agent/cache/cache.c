@@ -231,9 +231,9 @@ struct writ_bundle *writ_cache_bundle(const struct writ_cache *c)
 	return c->bundle;
 }
 
-bool writ_cache_wants_sha256(const struct writ_cache *c)
+unsigned writ_cache_wants(const struct writ_cache *c)
 {
-	return c->index.n_sha256 > 0;
+	return writ_wants_flags(&c->index.wants);
 }
 
 struct matches {

@@ -97,7 +97,8 @@ void writ_cache_failed(struct writ_cache *c, struct writ_entry *e, bool later);
 /* --- serving --- */
 bool writ_cache_is_synced(const struct writ_cache *c); /* a listing and a bundle have come */
 struct writ_bundle *writ_cache_bundle(const struct writ_cache *c); /* borrowed; NULL */
-bool writ_cache_wants_sha256(const struct writ_cache *c);
+/* enum writ_attest_flag: the costly selectors that some entry asks for. */
+unsigned writ_cache_wants(const struct writ_cache *c);
 /* The entries whose selectors this caller has, oldest first, of those with the same hint only the
  * oldest. out holds max; the result is borrowed until the next change. */
 size_t writ_cache_match(const struct writ_cache *c, const struct writ_selectors *caller,

@@ -17,7 +17,7 @@ struct writ_bucket_of {
 
 void writ_index_init(struct writ_index *x)
 {
-	*x = (struct writ_index){ .n_sha256 = 0 };
+	*x = (struct writ_index){ .wants = { { 0 } } };
 }
 
 void writ_index_done(struct writ_index *x)
@@ -50,15 +50,6 @@ static void ask_no_more(struct writ_index *x, struct writ_str text)
 	writ_free(b);
 }
 
-static bool wants_sha256(const struct writ_selectors *s)
-{
-	for (size_t i = 0; i < s->n; i++) {
-		if (writ_str_starts(writ_selectors_at(s, i).text, WRIT_STR("unix:sha256:")))
-			return true;
-	}
-	return false;
-}
-
 void writ_index_add(struct writ_index *x, struct writ_filed *f)
 {
 	struct writ_bucket_of *rarest = NULL;
@@ -76,7 +67,7 @@ void writ_index_add(struct writ_index *x, struct writ_filed *f)
 	f->bucket = rarest;
 	f->at = rarest->n;
 	rarest->filed[rarest->n++] = f;
-	x->n_sha256 += wants_sha256(f->selectors);
+	writ_wants_count(&x->wants, f->selectors, 1);
 }
 
 void writ_index_remove(struct writ_index *x, struct writ_filed *f)
@@ -86,7 +77,7 @@ void writ_index_remove(struct writ_index *x, struct writ_filed *f)
 	b->filed[f->at] = last;
 	last->at = f->at;
 	f->bucket = NULL;
-	x->n_sha256 -= wants_sha256(f->selectors);
+	writ_wants_count(&x->wants, f->selectors, -1);
 	for (size_t i = 0; i < f->selectors->n; i++)
 		ask_no_more(x, writ_selectors_at(f->selectors, i).text);
 }

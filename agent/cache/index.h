@@ -5,12 +5,12 @@
 #ifndef WRIT_AGENT_INDEX_H
 #define WRIT_AGENT_INDEX_H
 
-#include "attest/selectors.h"
+#include "attest/wants.h"
 #include "base/map.h"
 
 struct writ_index {
 	struct writ_map buckets; /* by the selector's text */
-	size_t n_sha256;         /* entries that ask for unix:sha256 */
+	struct writ_wants wants; /* what the filed ones ask for */
 };
 
 struct writ_bucket_of;

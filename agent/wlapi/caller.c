@@ -126,13 +126,13 @@ static void attest_done(struct writ_job *j)
 	writ_free(a);
 }
 
-writ_rc writ_caller_attest(struct writ_attest_env *env, struct writ_caller *c, bool sha256,
+writ_rc writ_caller_attest(struct writ_attest_env *env, struct writ_caller *c, unsigned wants,
 	struct writ_facts *facts,
 	void (*done)(void *arg, writ_rc rc, const struct writ_err *err, struct writ_facts *facts),
 	void *arg, struct writ_attesting **ret, struct writ_err *err)
 {
 	struct writ_facts f = { .answer = { .nnotes = 0 } };
-	unsigned flags = sha256 ? WRIT_ATTEST_SHA256 : 0;
+	unsigned flags = env->wants | wants;
 	writ_rc rc = writ_pin_wake(&c->pin, err);
 	if (rc == WRIT_OK)
 		rc = writ_snapshot_take(&c->pin, &env->self, &f.snapshot, err);

@@ -14,6 +14,7 @@ struct writ_attest_env {
 	struct writ_ns_self self;
 	struct writ_pin_rules rules;
 	const struct writ_attestor_vt *const *attestors;
+	unsigned wants; /* enum writ_attest_flag: what the configuration always asks for */
 };
 
 /* The pin of one connection; kept by its peer, and by calls that are under way. */
@@ -44,10 +45,11 @@ void writ_facts_done(struct writ_facts *f);
 
 struct writ_attesting; /* one that runs in a job */
 
-/* Attests. WRIT_EBUSY: it takes a job; done() is called then, exactly once, with facts that it may
- * move from. WRIT_OK: *facts is there already, and done is not called. */
+/* Attests; wants: enum writ_attest_flag of what entries ask for. WRIT_EBUSY: it takes a job; done()
+ * is called then, exactly once, with facts that it may move from. WRIT_OK: *facts is there already,
+ * and done is not called. */
 WRIT_MUST writ_rc writ_caller_attest(struct writ_attest_env *env, struct writ_caller *c,
-	bool sha256, struct writ_facts *facts,
+	unsigned wants, struct writ_facts *facts,
 	void (*done)(void *arg, writ_rc rc, const struct writ_err *err, struct writ_facts *facts),
 	void *arg, struct writ_attesting **ret, struct writ_err *err);
 /* The last look before keys leave: the same process in the same state and place, and alive.

@@ -225,7 +225,7 @@ void writ__stream_open(struct writ_call *c, const struct stream_kind *kind)
 		w->cfg.env, writ_rpc_server_front(w->server), writ_call_peer(c), &caller, &err);
 	if (rc == WRIT_OK) {
 		s->caller = writ_caller_ref(caller);
-		rc = writ_caller_attest(w->cfg.env, caller, writ_cache_wants_sha256(w->cfg.cache),
+		rc = writ_caller_attest(w->cfg.env, caller, writ_cache_wants(w->cfg.cache),
 			&s->facts, on_attested, s, &s->attesting, &err);
 		s->fresh = rc == WRIT_OK;
 	}
