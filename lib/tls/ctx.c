@@ -101,6 +101,17 @@ static void on_message(int write_p, int version, int content_type, const void *b
 		t->failed = true;
 }
 
+void writ_tls_tune(SSL_CTX *ssl)
+{
+	SSL_CTX_set_mode(ssl,
+		SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+			SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
+	/* One record at a time, so that a flood of records that carry no data comes back to us. */
+	SSL_CTX_clear_mode(ssl, SSL_MODE_AUTO_RETRY);
+	SSL_CTX_set_read_ahead(ssl, 1);
+	SSL_CTX_set_msg_callback(ssl, on_message);
+}
+
 static writ_rc use_svid(SSL_CTX *ssl, const struct writ_svid *svid, struct writ_err *err)
 {
 	bool ok = SSL_CTX_use_certificate(ssl, writ_cert_x509(svid->chain[0])) == 1 &&
@@ -132,14 +143,8 @@ writ_rc writ_tls_ctx_new(
 		writ_tls_ctx_unref(c);
 		return rc;
 	}
-	SSL_CTX_set_mode(c->ssl,
-		SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-			SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
-	/* One record at a time, so that a flood of records that carry no data comes back to us. */
-	SSL_CTX_clear_mode(c->ssl, SSL_MODE_AUTO_RETRY);
-	SSL_CTX_set_read_ahead(c->ssl, 1);
+	writ_tls_tune(c->ssl);
 	SSL_CTX_set_cert_verify_callback(c->ssl, on_verify, c);
-	SSL_CTX_set_msg_callback(c->ssl, on_message);
 	*ret = c;
 	return WRIT_OK;
 }
@@ -158,5 +163,6 @@ void writ_tls_ctx_unref(struct writ_tls_ctx *c)
 	SSL_CTX_free(c->ssl);
 	writ_svid_unref(c->cfg.svid);
 	writ_bundles_unref(c->cfg.bundles);
+	writ_free(c->host);
 	writ_free(c);
 }

@@ -60,7 +60,8 @@ writ_rc writ_tls_new(struct writ_tls_ctx *ctx, int fd, struct writ_tls **ret, st
 {
 	ERR_clear_error();
 	SSL *ssl = SSL_new(ctx->ssl);
-	if (!ssl || SSL_set_fd(ssl, fd) != 1) {
+	if (!ssl || SSL_set_fd(ssl, fd) != 1 ||
+		(ctx->host && !writ_tls_web_begin(ssl, ctx->host))) {
 		SSL_free(ssl);
 		return writ_fail_ossl(err, WRIT_ECRYPTO, "start TLS");
 	}
@@ -131,6 +132,12 @@ static enum writ_tls_io check_done(struct writ_tls *t, struct writ_err *err)
 			return broken(t);
 		}
 	}
+	if (t->ctx->host) {
+		if (writ_tls_web_check(t->ssl, t->ctx->host, err) != WRIT_OK)
+			return broken(t);
+		t->done = true;
+		return WRIT_TLS_DONE;
+	}
 	/* Belt and braces: no identity without our own verdict on the chain. */
 	bool needed = !t->ctx->cfg.server || t->ctx->cfg.peer == WRIT_TLS_PEER_REQUIRED;
 	if ((needed || SSL_get0_peer_certificate(t->ssl)) && !t->seen.id) {
@@ -159,6 +166,9 @@ enum writ_tls_io writ_tls_handshake(struct writ_tls *t, struct writ_err *err)
 		writ_fail(err, WRIT_EUNAVAIL, "TLS handshake: the peer closed the connection");
 		return broken(t);
 	}
+	if (io == WRIT_TLS_FAILED && t->ctx->host && SSL_get_verify_result(t->ssl) != X509_V_OK &&
+		writ_tls_web_check(t->ssl, t->ctx->host, err) != WRIT_OK)
+		return io;
 	if (io == WRIT_TLS_FAILED && t->seen.why && err) {
 		*err = *t->seen.why;
 		writ_wrap(err, err->rc, "TLS handshake");

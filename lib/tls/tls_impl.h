@@ -11,6 +11,7 @@ struct writ_tls_ctx {
 	int refs; /* atomic */
 	SSL_CTX *ssl;
 	struct writ_tls_config cfg; /* svid and bundles: references */
+	char *host;                 /* owned: a context of tls/web.h; NULL: of SVIDs */
 };
 
 /* What the peer showed in the handshake, kept for later questions. */
@@ -36,6 +37,14 @@ WRIT_MUST writ_rc writ_tls_harden(
 	SSL_CTX *ssl, const struct writ_tls_config *cfg, struct writ_err *err);
 /* Checks a whole configuration before anything is built from it. */
 WRIT_MUST writ_rc writ_tls_config_check(const struct writ_tls_config *cfg, struct writ_err *err);
+
+/* What all contexts of ours have, and none of others: how records are read and written. */
+void writ_tls_tune(SSL_CTX *ssl);
+
+/* A connection of tls/web.h: asks for the name; looks at the verdict once more; says it in words.
+ */
+WRIT_MUST bool writ_tls_web_begin(SSL *ssl, const char *host);
+WRIT_MUST writ_rc writ_tls_web_check(const SSL *ssl, const char *host, struct writ_err *err);
 
 /* Judges the peer's chain that OpenSSL holds in x by the rules of cfg (role, mode, authorize) and
  * these bundles. Fills seen, which may be NULL. Sets the verdict in x, so that the peer gets a
