@@ -9,6 +9,7 @@ const struct writ_attestor_vt *const writ_attestors[] = {
 	&writ_attestor_unix,
 	&writ_attestor_systemd,
 	&writ_attestor_container,
+	&writ_attestor_slurm,
 	&writ_attestor_cgroup,
 	NULL,
 };

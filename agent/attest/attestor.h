@@ -41,6 +41,7 @@ struct writ_attestor_vt {
 extern const struct writ_attestor_vt writ_attestor_unix;
 extern const struct writ_attestor_vt writ_attestor_systemd;
 extern const struct writ_attestor_vt writ_attestor_container;
+extern const struct writ_attestor_vt writ_attestor_slurm;
 extern const struct writ_attestor_vt writ_attestor_cgroup;
 
 /* All of the above, in this order; ends with NULL. */

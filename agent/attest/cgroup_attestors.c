@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Three attestors that read the same text: the systemd unit, the container, the cgroup itself. They
- * are tables apart, so that an operator can choose, and one file, since each is a line or two. */
+/* Attestors that read the same text: the systemd unit, the container, the job, the cgroup itself.
+ * They are tables apart, so that an operator can choose, and one file, since each is a line or two.
+ */
 #include "attest/attestor.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -25,25 +27,62 @@ static void add(
 		writ_answer_note(out, WRIT_FMT ":%s withheld: %s", WRIT_ARG(type), key, why.msg);
 }
 
+/* What one user made below the folders that root gave him: his ID, which root vouches for, is in
+ * front of whatever he chose. */
+static void add_of_user(struct writ_answer *out, struct writ_str type, const struct writ_cgroup *c,
+	const char *key, struct writ_str value)
+{
+	char prefixed[64];
+	(void)snprintf(prefixed, sizeof(prefixed), "uid:%u:%s", c->owner_uid, key);
+	add(out, type, prefixed, value);
+}
+
 static void emit_unit(
 	const struct writ_attest_ctx *ctx, const struct writ_cgroup *c, struct writ_answer *out)
 {
 	(void)ctx;
 	if (c->unit.n > 0)
 		add(out, WRIT_STR("systemd"), "id", c->unit);
+	if (c->kind == WRIT_CGROUP_UNIT && c->has_owner)
+		add_of_user(out, WRIT_STR("systemd-user"), c, "id", c->name);
 }
 
 static void emit_container(
 	const struct writ_attest_ctx *ctx, const struct writ_cgroup *c, struct writ_answer *out)
 {
+	struct writ_str type = WRIT_STR("container");
 	(void)ctx;
-	if (c->kind == WRIT_CGROUP_CONTAINER)
-		add(out, WRIT_STR("container"), "id", c->container);
-	else if (c->kind == WRIT_CGROUP_ROOTLESS)
+	if (c->kind == WRIT_CGROUP_ROOTLESS) {
+		add_of_user(out, WRIT_STR("podman-rootless"), c, "id", c->container);
 		writ_answer_note(out,
 			"container:id withheld: a rootless container's name is chosen by its user "
 			"(uid %u)",
 			c->owner_uid);
+	}
+	if (c->kind == WRIT_CGROUP_MACHINE)
+		add(out, type, "machine", c->name);
+	if (c->kind != WRIT_CGROUP_CONTAINER)
+		return;
+	add(out, type, "id", c->container);
+	if (c->runtime[0] != '\0')
+		add(out, type, "runtime", writ_cstr(c->runtime));
+	if (c->pod[0] != '\0')
+		add(out, type, "pod", writ_cstr(c->pod));
+}
+
+static void emit_job(
+	const struct writ_attest_ctx *ctx, const struct writ_cgroup *c, struct writ_answer *out)
+{
+	char uid[16];
+	struct writ_str type = WRIT_STR("slurm");
+	(void)ctx;
+	if (c->kind != WRIT_CGROUP_SLURM)
+		return;
+	add(out, type, c->name.p[0] == 's' ? "sluid" : "job_id", c->name);
+	add(out, type, "step", c->detail);
+	(void)snprintf(uid, sizeof(uid), "%u", c->owner_uid);
+	if (c->has_owner)
+		add(out, type, "uid", writ_cstr(uid));
 }
 
 static void emit_path(
@@ -108,16 +147,29 @@ static writ_rc attest_path(const struct writ_attest_ctx *ctx, const struct writ_
 	return attest(ctx, call, emit_path, answer, err);
 }
 
+static writ_rc attest_job(const struct writ_attest_ctx *ctx, const struct writ_attest_call *call,
+	struct writ_buf *answer, struct writ_err *err)
+{
+	return attest(ctx, call, emit_job, answer, err);
+}
+
 const struct writ_attestor_vt writ_attestor_systemd = {
 	.name = "systemd",
-	.types = "systemd:id",
+	.types = "systemd:id systemd-user:uid",
 	.attest = attest_unit,
 };
 
 const struct writ_attestor_vt writ_attestor_container = {
 	.name = "container",
-	.types = "container:id",
+	.types = "container:id container:runtime container:pod container:machine "
+		 "podman-rootless:uid",
 	.attest = attest_container,
+};
+
+const struct writ_attestor_vt writ_attestor_slurm = {
+	.name = "slurm",
+	.types = "slurm:job_id slurm:sluid slurm:step slurm:uid",
+	.attest = attest_job,
 };
 
 const struct writ_attestor_vt writ_attestor_cgroup = {

@@ -17,10 +17,13 @@
  *   %R  name of a runtime, as in the table below
  *   %U  user ID; every %U of a pattern has to be the same
  *   %W  user@UID.service of the same user ID: a unit, and how far the path is root's
+ *   %T  a unit of that user's manager, below any number of slices: name
  *   %S  one or more slices: /a.slice/b.slice
- *   %V  a component NAME.service: the unit
+ *   %V  a component NAME.service or NAME.scope: the unit
  *   %N  a name up to the literal that ends its component, or up to the end of it
- *   %J  decimal digits: name
+ *   %I  64 lower-case hex digits that are not kept
+ *   %O  slurmstepd.scope, or NODE_slurmstepd.scope where several slurmds run
+ *   %J  job_ and decimal digits, or a SLUID: 's', letters and digits: name
  *   %K  letters and digits: detail
  * Order: what is inside the unit of a runtime comes before the units. */
 struct form {
@@ -48,21 +51,36 @@ static const struct form forms[] = {
 	{ KUBELET "-%Q.slice/kubelet-kubepods-%Q-pod%P.slice/%R-%H.scope", WRIT_CGROUP_CONTAINER,
 		NULL },
 	{ KUBELET "-pod%P.slice/%R-%H.scope", WRIT_CGROUP_CONTAINER, NULL },
+	{ KUBELET "-%Q.slice/kubelet-kubepods-%Q-pod%P.slice/%R-conmon-%H.scope",
+		WRIT_CGROUP_MONITOR, NULL },
+	{ KUBELET "-pod%P.slice/%R-conmon-%H.scope", WRIT_CGROUP_MONITOR, NULL },
+	{ "/kubelet/kubepods/%Q/pod%P/%H", WRIT_CGROUP_CONTAINER, "" },
+	{ "/kubelet/kubepods/pod%P/%H", WRIT_CGROUP_CONTAINER, "" },
 	{ "/system.slice/containerd.service/kubepods-%Q-pod%P.slice:%R:%H", WRIT_CGROUP_CONTAINER,
 		NULL },
 	{ "/system.slice/containerd.service/kubepods-pod%P.slice:%R:%H", WRIT_CGROUP_CONTAINER,
 		NULL },
 	{ "/machine.slice/libpod-%H.scope", WRIT_CGROUP_CONTAINER, "podman" },
 	{ "/machine.slice/libpod-conmon-%H.scope", WRIT_CGROUP_MONITOR, "podman" },
+	{ "/machine.slice/machine-libpod_pod_%I.slice/libpod-%H.scope", WRIT_CGROUP_CONTAINER,
+		"podman" },
+	{ "/machine.slice/machine-libpod_pod_%I.slice/libpod-conmon-%H.scope", WRIT_CGROUP_MONITOR,
+		"podman" },
 	{ "/libpod_parent/libpod-%H", WRIT_CGROUP_CONTAINER, "podman" },
 	{ "/libpod_parent/libpod-conmon-%H", WRIT_CGROUP_MONITOR, "podman" },
 	{ "/libpod_parent/conmon", WRIT_CGROUP_MONITOR, "podman" },
 	{ "/user.slice/user-%U.slice/%W/user.slice/libpod-%H.scope", WRIT_CGROUP_ROOTLESS,
 		"podman" },
-	{ "/system.slice/slurmstepd.scope/job_%J/step_%K", WRIT_CGROUP_SLURM, "" },
+	{ "/user.slice/user-%U.slice/%W/user.slice/user-libpod_pod_%I.slice/libpod-%H.scope",
+		WRIT_CGROUP_ROOTLESS, "podman" },
+	{ "%S/%V/libpod-payload-%H", WRIT_CGROUP_CONTAINER, "podman" },
+	{ "/system.slice/%O/%J/step_%K", WRIT_CGROUP_SLURM, "" },
+	{ "/slurm/uid_%U/%J/step_%K", WRIT_CGROUP_SLURM, "" },
 	{ "/machine.slice/machine-%N.scope", WRIT_CGROUP_MACHINE, "" },
 	{ "/lxc.payload.%N", WRIT_CGROUP_MACHINE, "" },
+	{ "/lxc/%N", WRIT_CGROUP_MACHINE, "" },
 	{ "/user.slice/user-%U.slice/session-%N.scope", WRIT_CGROUP_SESSION, "" },
+	{ "/user.slice/user-%U.slice/%W/%T", WRIT_CGROUP_UNIT, "" },
 	{ "%S/%V", WRIT_CGROUP_UNIT, "" },
 };
 
@@ -218,6 +236,35 @@ static bool take_user_manager(struct cursor *c)
 	return true;
 }
 
+static bool take_id_unkept(struct cursor *c)
+{
+	bool ok = span(c->rest, is_hex) == CONTAINER_HEX;
+	if (ok)
+		advance(c, CONTAINER_HEX);
+	return ok;
+}
+
+static bool is_unit_name(struct writ_str s)
+{
+	bool service = writ_str_ends(s, WRIT_STR(".service")) && s.n > 8;
+	bool scope = writ_str_ends(s, WRIT_STR(".scope")) && s.n > 6;
+	return (service || scope) && s.n <= 255 && span(s, is_unit_char) == s.n;
+}
+
+static bool take_users_unit(struct cursor *c)
+{
+	struct writ_str part = component(c->rest);
+	while (writ_str_ends(part, WRIT_STR(".slice")) && part.n < c->rest.n) {
+		advance(c, part.n + 1);
+		part = component(c->rest);
+	}
+	if (!is_unit_name(part))
+		return false;
+	c->out->name = part;
+	advance(c, part.n);
+	return true;
+}
+
 static bool take_slices(struct cursor *c)
 {
 	bool any = false;
@@ -239,8 +286,7 @@ static bool take_unit(struct cursor *c)
 	 */
 	if (n > 0 && unit.p[0] == '_')
 		unit = writ_strn(unit.p + 1, n - 1);
-	if (!writ_str_ends(unit, WRIT_STR(".service")) || unit.n == 8 || unit.n > 255 ||
-		span(unit, is_unit_char) != unit.n)
+	if (!is_unit_name(unit))
 		return false;
 	c->out->unit = unit;
 	advance(c, n);
@@ -259,12 +305,27 @@ static bool take_name(struct cursor *c)
 	return span(c->out->name, is_unit_char) == c->out->name.n;
 }
 
-static bool take_digits(struct cursor *c)
+static bool take_slurm_scope(struct cursor *c)
 {
-	size_t n = span(c->rest, is_digit);
+	struct writ_str part = component(c->rest);
+	struct writ_str scope = WRIT_STR("slurmstepd.scope");
+	bool plain = writ_str_eq(part, scope);
+	bool of_node = writ_str_ends(part, WRIT_STR("_slurmstepd.scope"));
+	advance(c, part.n);
+	return plain || of_node;
+}
+
+static bool take_job(struct cursor *c)
+{
+	bool numbered = writ_str_starts(c->rest, WRIT_STR("job_"));
+	if (numbered)
+		advance(c, 4);
+	else if (c->rest.n == 0 || c->rest.p[0] != 's')
+		return false;
+	size_t n = span(c->rest, numbered ? is_digit : is_alnum);
 	c->out->name = writ_strn(c->rest.p, n);
 	advance(c, n);
-	return n > 0 && n <= 20;
+	return n > (numbered ? 0 : 1) && n <= 20;
 }
 
 static bool take_detail(struct cursor *c)
@@ -285,7 +346,10 @@ static bool (*const directives[128])(struct cursor *c) = {
 	['S'] = take_slices,
 	['V'] = take_unit,
 	['N'] = take_name,
-	['J'] = take_digits,
+	['T'] = take_users_unit,
+	['I'] = take_id_unkept,
+	['O'] = take_slurm_scope,
+	['J'] = take_job,
 	['K'] = take_detail,
 };
 

@@ -137,33 +137,39 @@ static bool agree_pod(struct writ_cgroup *a, const struct writ_cgroup *b)
 	return true;
 }
 
-/* A unit of the user's manager holds that user's containers. Older runtimes put a container into
- * some hierarchies only, and leave its process in the runtime's own unit in the others. Any other
- * two kinds contradict each other. */
-static bool kinds_agree(enum writ_cgroup_kind a, enum writ_cgroup_kind b)
+static bool is_inner(enum writ_cgroup_kind kind)
 {
-	enum writ_cgroup_kind low = a < b ? a : b;
-	enum writ_cgroup_kind high = a < b ? b : a;
-	return low == high || low == WRIT_CGROUP_NONE ||
-		(low == WRIT_CGROUP_UNIT && high >= WRIT_CGROUP_ROOTLESS);
+	return kind >= WRIT_CGROUP_MACHINE;
 }
 
-static bool merge(struct writ_cgroup *all, const struct writ_cgroup *one)
+/* Takes b into a, of which both say the same kind of thing; false when they say different ones. */
+static bool merge(struct writ_cgroup *a, const struct writ_cgroup *b)
 {
-	if (!kinds_agree(all->kind, one->kind) || !agree_str(&all->unit, one->unit) ||
-		!agree_str(&all->container, one->container) || !agree_str(&all->name, one->name) ||
-		!agree_str(&all->detail, one->detail) || !agree_pod(all, one))
-		return false;
-	if (one->has_owner && all->has_owner && one->owner_uid != all->owner_uid)
-		return false;
-	if (one->has_owner) {
-		all->has_owner = true;
-		all->owner_uid = one->owner_uid;
+	if (a->kind == WRIT_CGROUP_NONE) {
+		*a = *b;
+		return true;
 	}
-	if (one->kind > all->kind) {
-		all->kind = one->kind;
-		all->runtime = one->runtime;
-	}
+	if (a->kind != b->kind || a->has_owner != b->has_owner || a->owner_uid != b->owner_uid ||
+		!agree_str(&a->unit, b->unit) || !agree_str(&a->container, b->container) ||
+		!agree_str(&a->name, b->name) || !agree_str(&a->detail, b->detail) ||
+		!agree_pod(a, b))
+		return false;
+	if (a->runtime[0] == '\0')
+		a->runtime = b->runtime;
+	return b->runtime[0] == '\0' || strcmp(a->runtime, b->runtime) == 0;
+}
+
+/* A runtime may put what it runs into some hierarchies only, and leave it where it was started
+ * itself, in a unit or a login, in the others. That place is then the runtime's, so it is dropped;
+ * but a unit of the user's manager does hold that user's containers. */
+static bool combine(struct writ_cgroup *inner, const struct writ_cgroup *outer)
+{
+	if (inner->kind == WRIT_CGROUP_ROOTLESS)
+		return outer->kind != WRIT_CGROUP_SESSION && agree_str(&inner->unit, outer->unit);
+	if (inner->kind == WRIT_CGROUP_NONE)
+		*inner = *outer;
+	else
+		inner->unit = writ_strn(NULL, 0);
 	return true;
 }
 
@@ -187,6 +193,14 @@ static void choose_path(const struct walk *w, struct writ_cgroup *out)
 	out->hierarchy = best->hierarchy;
 }
 
+static writ_rc contradiction(const struct writ_cgroup *one, struct writ_err *err)
+{
+	return writ_fail(err, WRIT_EUNAUTH,
+		"the cgroup hierarchies contradict each other: one says %s, another line says "
+		"something else",
+		writ_cgroup_kind_name(one->kind));
+}
+
 writ_rc writ_cgroup_parse(struct writ_str text, const struct writ_cgroup_trust *trust,
 	struct writ_cgroup *ret, struct writ_err *err)
 {
@@ -195,7 +209,8 @@ writ_rc writ_cgroup_parse(struct writ_str text, const struct writ_cgroup_trust *
 	writ_rc rc = parse_lines(text, &w, err);
 	if (rc != WRIT_OK)
 		return rc;
-	struct writ_cgroup all = { .kind = WRIT_CGROUP_NONE, .runtime = "" };
+	struct writ_cgroup inner = { .kind = WRIT_CGROUP_NONE, .runtime = "" };
+	struct writ_cgroup outer = inner;
 	for (size_t i = 0; i < w.n; i++) {
 		const struct line *l = &w.lines[i];
 		struct writ_cgroup one;
@@ -209,16 +224,13 @@ writ_rc writ_cgroup_parse(struct writ_str text, const struct writ_cgroup_trust *
 				"' looks like a %s, but a folder above it is not "
 				"root's alone: anybody could have made it",
 				WRIT_ARG(l->path), writ_cgroup_kind_name(one.kind));
-		if (!merge(&all, &one))
-			return writ_fail(err, WRIT_EUNAUTH,
-				"the cgroup hierarchies contradict each other: '" WRIT_FMT
-				"' is a %s, "
-				"another line says something else",
-				WRIT_ARG(l->path), writ_cgroup_kind_name(one.kind));
+		if (!merge(is_inner(one.kind) ? &inner : &outer, &one))
+			return contradiction(&one, err);
 	}
-	if (all.kind >= WRIT_CGROUP_MONITOR)
-		all.unit = writ_strn(NULL, 0);
-	choose_path(&w, &all);
-	*ret = all;
+	struct writ_cgroup seen = inner;
+	if (!combine(&inner, &outer))
+		return contradiction(&seen, err);
+	choose_path(&w, &inner);
+	*ret = inner;
 	return WRIT_OK;
 }

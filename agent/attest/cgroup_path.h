@@ -12,11 +12,13 @@
 
 /* In the order in which one outranks another. */
 enum writ_cgroup_kind {
-	WRIT_CGROUP_NONE,      /* no form: a process of the host, or something unknown */
-	WRIT_CGROUP_SESSION,   /* a login: owner_uid, name = "3" */
-	WRIT_CGROUP_UNIT,      /* unit = "nginx.service" */
+	WRIT_CGROUP_NONE,    /* no form: a process of the host, or something unknown */
+	WRIT_CGROUP_SESSION, /* a login: owner_uid, name = "3" */
+	WRIT_CGROUP_UNIT,    /* unit = "nginx.service"; with an owner: user@UID.service, and name is
+				the unit of that user's own manager, as that user named it */
+	/* From here on: what a runtime made. It outranks the place that the runtime runs in. */
 	WRIT_CGROUP_MACHINE,   /* nspawn or LXC: name */
-	WRIT_CGROUP_SLURM,     /* name = job, detail = step */
+	WRIT_CGROUP_SLURM,     /* name = job or SLUID, detail = step; v1 has an owner */
 	WRIT_CGROUP_ROOTLESS,  /* as UNIT; container and owner_uid as that user named them */
 	WRIT_CGROUP_MONITOR,   /* conmon: beside a container, not in it; no container */
 	WRIT_CGROUP_CONTAINER, /* container, perhaps pod; no unit */
@@ -26,7 +28,7 @@ enum writ_cgroup_kind {
 struct writ_cgroup {
 	enum writ_cgroup_kind kind;
 	const char *runtime;       /* "docker", "containerd", "crio", "podman", ""; static */
-	struct writ_str unit;      /* empty: none */
+	struct writ_str unit;      /* empty: none; of UNIT and ROOTLESS only */
 	struct writ_str container; /* 64 lower-case hex digits */
 	char pod[37];              /* UUID, or 32 hex digits of a static pod; "": none */
 	bool has_owner;

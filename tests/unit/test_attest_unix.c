@@ -367,13 +367,17 @@ static void cgroups_give_units_containers_and_paths(void **state)
 	} rows[] = {
 		{ "0::/system.slice/a.service\n",
 			"cgroup:path:/system.slice/a.service, systemd:id:a.service", "" },
-		{ "0::/docker/" AB32 "\n", "cgroup:path:/docker/" AB32 ", container:id:" AB32, "" },
+		{ "0::/docker/" AB32 "\n",
+			"cgroup:path:/docker/" AB32 ", container:id:" AB32
+			", container:runtime:docker",
+			"" },
 		{ "0::/delegated.slice/a.service\n", "", "root's alone" },
 		{ "0::/delegated.slice/x\n", "", "cgroup:path withheld" },
 		{ "0::/..\n", "", "namespace" },
 		{ "0::/user.slice/user-5.slice/user@5.service/user.slice/libpod-" AB32 ".scope\n",
 			"cgroup:path:/user.slice/user-5.slice/user@5.service/user.slice/"
-			"libpod-" AB32 ".scope, systemd:id:user@5.service",
+			"libpod-" AB32 ".scope, podman-rootless:uid:5:id:" AB32
+			", systemd:id:user@5.service",
 			"rootless" },
 	};
 	struct fixture f;
