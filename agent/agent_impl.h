@@ -9,7 +9,7 @@
 #include "link/link.h"
 #include "wlapi/wlapi.h"
 
-#define WRIT_AGENT_ATTESTORS_MAX 8
+#define WRIT_AGENT_ATTESTORS_MAX 16
 
 struct writ_agent {
 	struct writ_loop *loop;

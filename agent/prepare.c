@@ -134,10 +134,20 @@ static void pick_attestors(struct writ_agent *a)
 		if (rows[i].is_on)
 			a->attestors[n++] = rows[i].vt;
 	}
+	bool any = n > 0;
 	/* A configuration that names none leaves the choice to us: what rests on nothing but the
 	 * kernel. */
-	for (size_t i = 0; !n && i < WRIT_COUNT(rows); i++)
-		a->attestors[i] = rows[i].vt;
+	for (size_t i = 0; !any && i < WRIT_COUNT(rows); i++)
+		a->attestors[n++] = rows[i].vt;
+	for (size_t i = 0; writ_attestors[i]; i++)
+		if (writ_attestors[i]->wanted)
+			a->attestors[n++] = writ_attestors[i];
+}
+
+/* enum writ_attest_flag of the attestors that are otherwise asked only when an entry needs them. */
+static unsigned always_wanted(const struct writ_agent_config *c)
+{
+	return c->process_attestor.is_on ? WRIT_ATTEST_PROCESS : 0;
 }
 
 writ_rc writ__agent_open_attest(struct writ_agent *a, struct writ_err *err)
@@ -163,10 +173,12 @@ writ_rc writ__agent_open_attest(struct writ_agent *a, struct writ_err *err)
 			.workload_size_limit =
 				hashes ? (uint64_t)c->unix_attestor.workload_size_limit : 0,
 			.discover_workload_path = c->discover_workload_path,
-			.trust = a->has_cgroup ? &a->cgroup.base : NULL },
+			.trust = a->has_cgroup ? &a->cgroup.base : NULL,
+			.host_net = writ_ns_host_net() },
 		/* The front refuses unmapped users where there are any. */
 		.rules = { .allow_overflow_uid = true },
 		.attestors = a->attestors,
+		.wants = always_wanted(c),
 	};
 	writ_ns_self_read(&a->env.self);
 	return WRIT_OK;

@@ -11,6 +11,7 @@ const struct writ_attestor_vt *const writ_attestors[] = {
 	&writ_attestor_container,
 	&writ_attestor_slurm,
 	&writ_attestor_cgroup,
+	&writ_attestor_process,
 	NULL,
 };
 

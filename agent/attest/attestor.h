@@ -19,6 +19,7 @@ struct writ_attest_ctx {
 	uint64_t workload_size_limit;          /* bytes; 0: WRIT_EXE_SIZE_LIMIT */
 	bool discover_workload_path;           /* unix:path and unix:sha256 */
 	const struct writ_cgroup_trust *trust; /* borrowed; NULL: nothing from cgroups */
+	uint64_t host_net;                     /* writ_ns_host_net; 0: no ns:net */
 };
 
 struct writ_attest_call {
@@ -43,6 +44,7 @@ extern const struct writ_attestor_vt writ_attestor_systemd;
 extern const struct writ_attestor_vt writ_attestor_container;
 extern const struct writ_attestor_vt writ_attestor_slurm;
 extern const struct writ_attestor_vt writ_attestor_cgroup;
+extern const struct writ_attestor_vt writ_attestor_process;
 
 /* All of the above, in this order; ends with NULL. */
 extern const struct writ_attestor_vt *const writ_attestors[];

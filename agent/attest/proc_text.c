@@ -126,3 +126,70 @@ writ_rc writ_proc_status_parse(
 	*ret = out;
 	return WRIT_OK;
 }
+
+static bool take_hex(struct writ_str s, uint64_t *ret)
+{
+	uint64_t v = 0;
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+		bool digit = c >= '0' && c <= '9';
+		if (!digit && (c < 'a' || c > 'f'))
+			return false;
+		v = v << 4 | (uint64_t)(digit ? c - '0' : c - 'a' + 10);
+	}
+	*ret = v;
+	return s.n > 0 && s.n <= 16;
+}
+
+static bool take_decimal(struct writ_str s, uint64_t *ret)
+{
+	return take_number(&s, "", ret);
+}
+
+enum right { CAP_PRM, CAP_EFF, NO_NEW_PRIVS, SECCOMP, RIGHT_COUNT };
+
+static const struct {
+	struct writ_str key;
+	bool (*take)(struct writ_str s, uint64_t *ret);
+	uint64_t max;
+	bool optional;
+} rights[RIGHT_COUNT] = {
+	[CAP_PRM] = { { "CapPrm:\t", 8 }, take_hex, UINT64_MAX, false },
+	[CAP_EFF] = { { "CapEff:\t", 8 }, take_hex, UINT64_MAX, false },
+	[NO_NEW_PRIVS] = { { "NoNewPrivs:\t", 12 }, take_decimal, 1, false },
+	[SECCOMP] = { { "Seccomp:\t", 9 }, take_decimal, 2, true },
+};
+
+writ_rc writ_proc_rights_parse(
+	struct writ_str text, struct writ_proc_rights *ret, struct writ_err *err)
+{
+	uint64_t value[RIGHT_COUNT] = { 0 };
+	bool seen[RIGHT_COUNT] = { false };
+	struct writ_str line;
+	while (text.n > 0) {
+		(void)writ_str_cut(&text, '\n', &line);
+		for (enum right k = 0; k < RIGHT_COUNT; k++) {
+			size_t n = rights[k].key.n;
+			if (!writ_str_starts(line, rights[k].key))
+				continue;
+			if (seen[k] ||
+				!rights[k].take(writ_strn(line.p + n, line.n - n), &value[k]) ||
+				value[k] > rights[k].max)
+				return writ_fail(err, WRIT_EPROTO,
+					"not a process's status: '" WRIT_FMT "'", WRIT_ARG(line));
+			seen[k] = true;
+			break;
+		}
+	}
+	for (enum right k = 0; k < RIGHT_COUNT; k++)
+		if (!seen[k] && !rights[k].optional)
+			return writ_fail(err, WRIT_EPROTO,
+				"not a process's status: no line '" WRIT_FMT "'",
+				(int)rights[k].key.n - 1, rights[k].key.p);
+	*ret = (struct writ_proc_rights){ .cap_effective = value[CAP_EFF],
+		.cap_permitted = value[CAP_PRM],
+		.seccomp = (unsigned)value[SECCOMP],
+		.has_seccomp = seen[SECCOMP],
+		.no_new_privs = value[NO_NEW_PRIVS] != 0 };
+	return WRIT_OK;
+}

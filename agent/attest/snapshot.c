@@ -43,7 +43,7 @@ const char *writ_snapshot_part_name(enum writ_snapshot_part part)
 }
 
 /* "user:[4026531837]" -> the number. Reading the link does not open the namespace, unlike stat. */
-static int read_ns(int dirfd, const char *name, uint64_t *ret)
+int writ_ns_read(int dirfd, const char *name, uint64_t *ret)
 {
 	char link[64];
 	ssize_t n = readlinkat(dirfd, name, link, sizeof(link));
@@ -63,12 +63,19 @@ void writ_ns_self_read(struct writ_ns_self *ret)
 	struct writ_ns_self self = { .host_mnt = 0 };
 	WRIT_AUTO(writ_closep) int dirfd = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	for (size_t i = 0; dirfd >= 0 && i < WRIT_NS_COUNT; i++)
-		if (read_ns(dirfd, ns_files[i], &self.ns[i]) != 0)
+		if (writ_ns_read(dirfd, ns_files[i], &self.ns[i]) != 0)
 			self.ns[i] = 0;
 	WRIT_AUTO(writ_closep) int first = open("/proc/1", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (first < 0 || read_ns(first, ns_files[WRIT_NS_MNT], &self.host_mnt) != 0)
+	if (first < 0 || writ_ns_read(first, ns_files[WRIT_NS_MNT], &self.host_mnt) != 0)
 		self.host_mnt = 0;
 	*ret = self;
+}
+
+uint64_t writ_ns_host_net(void)
+{
+	uint64_t ns = 0;
+	WRIT_AUTO(writ_closep) int first = open("/proc/1", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return first >= 0 && writ_ns_read(first, "ns/net", &ns) == 0 ? ns : 0;
 }
 
 /* A hardened service has a mount namespace of its own (systemd's ProtectSystem= makes one), and its
@@ -154,7 +161,7 @@ static void read_namespaces(
 	const struct writ_pin *pin, const struct writ_ns_self *self, struct writ_snapshot *s)
 {
 	for (size_t i = 0; i < WRIT_NS_COUNT; i++) {
-		int e = read_ns(pin->dirfd, ns_files[i], &s->ns[i]);
+		int e = writ_ns_read(pin->dirfd, ns_files[i], &s->ns[i]);
 		s->withheld[WRIT_PART_NS + i] = (uint64_t)e;
 		s->ns_ours[i] = e == 0 && is_ours(self, i, s->ns[i]);
 	}
@@ -288,7 +295,7 @@ writ_rc writ_snapshot_recheck_place(
 	size_t n = 0;
 	for (size_t i = 0; i < WRIT_NS_COUNT; i++) {
 		uint64_t ns = 0;
-		int e = read_ns(pin->dirfd, ns_files[i], &ns);
+		int e = writ_ns_read(pin->dirfd, ns_files[i], &ns);
 		if ((uint64_t)e != s->withheld[WRIT_PART_NS + i] || (e == 0 && ns != s->ns[i]))
 			return moved(s, (enum writ_snapshot_part)(WRIT_PART_NS + i), err);
 	}

@@ -52,6 +52,10 @@ struct writ_snapshot {
 };
 
 void writ_ns_self_read(struct writ_ns_self *ret);
+/* The network namespace of process 1; 0: it cannot be read. */
+uint64_t writ_ns_host_net(void);
+/* The number of a namespace, from dirfd's "ns/NAME". 0, or an errno. */
+int writ_ns_read(int dirfd, const char *name, uint64_t *ret);
 
 /* Takes a snapshot. WRIT_EUNAUTH: the process has ended (zombies too), or its user or group IDs are
  * not what they were at connect(); WRIT_EDENIED: stat or status cannot be read. */

@@ -56,6 +56,8 @@ struct writ_agent_config {
 	struct writ_agent_plugin key_memory, join_token_attestor;
 	struct writ_agent_unix unix_attestor;
 	struct writ_agent_plugin systemd_attestor, container_attestor, cgroup_attestor;
+	/* Asked whenever an entry asks for its selectors; named, for every caller. */
+	struct writ_agent_plugin process_attestor;
 };
 
 /* Reads path; source (may be NULL) brings variables and what the command line says over the keys of

@@ -15,6 +15,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	struct writ_proc_stat a;
 	struct writ_proc_stat b;
 	(void)!writ_proc_status_parse(writ_strn(p, n), &status, NULL);
+	struct writ_proc_rights rights = { .seccomp = 0 };
+	(void)!writ_proc_rights_parse(writ_strn(p, n), &rights, NULL);
+	assert(rights.seccomp <= 2);
 	if (writ_proc_stat_parse(writ_strn(p, n), &a, NULL) != WRIT_OK)
 		return 0;
 	const uint8_t *end = memrchr(p, ')', n);
