@@ -41,6 +41,7 @@ static void free_agent(struct writ_agent *a)
 {
 	if (a->cache)
 		writ_cache_free(a->cache);
+	writ_decisions_free(a->decisions);
 	writ__agent_close_attest(a);
 	writ_state_done(&a->state);
 	writ_bundle_unref(a->trust);
@@ -78,7 +79,7 @@ static writ_rc open_wlapi(struct writ_agent *a, struct writ_err *err)
 		.loop = a->loop,
 		.cache = a->cache,
 		.env = &a->env,
-		.audit = a->audit,
+		.decisions = a->decisions,
 		.socket_path = a->cfg->socket_path,
 		.per_uid = (uint32_t)a->cfg->max_connections_per_uid,
 		.per_process = (uint32_t)a->cfg->max_connections_per_process,
@@ -114,6 +115,7 @@ static writ_rc open_admin(struct writ_agent *a, struct writ_err *err)
 		.socket_path = a->cfg->admin_socket_path,
 		.cache = a->cache,
 		.env = &a->env,
+		.decisions = a->decisions,
 		.audit = a->audit,
 		.status = on_status,
 		.arg = a,
@@ -184,6 +186,7 @@ writ_rc writ_agent_start(struct writ_loop *loop, const struct writ_agent_config 
 		rc = writ_audit_open(cfg->audit_log_file, &a->audit, err);
 	if (rc == WRIT_OK) {
 		open_cache(a);
+		a->decisions = writ_decisions_new(a->loop, a->audit);
 		rc = open_admin(a, err);
 	}
 	if (rc == WRIT_OK)

@@ -25,6 +25,7 @@ struct writ_agent {
 	struct writ_attest_env env;
 	struct writ_cache *cache;
 	struct writ_link *link;
+	struct writ_decisions *decisions;
 	struct writ_wlapi *wlapi;
 	struct writ_admin *admin;
 	char *server;                  /* address:port, for messages */

@@ -22,6 +22,7 @@ struct writ_admin_config {
 	const char *socket_path;
 	struct writ_cache *cache; /* borrowed, as all here */
 	struct writ_attest_env *env;
+	struct writ_decisions *decisions;
 	struct writ_audit *audit; /* NULL: calls go to the log only */
 	void (*status)(void *arg, struct writ_admin_status *ret);
 	void *arg;

@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "cache/cache.h"
 #include "wlapi/caller.h"
+#include "wlapi/decisions.h"
 
 struct writ_wlapi;
 
@@ -16,7 +17,7 @@ struct writ_wlapi_config {
 	struct writ_loop *loop;
 	struct writ_cache *cache; /* borrowed, as all here */
 	struct writ_attest_env *env;
-	struct writ_audit *audit; /* NULL: decisions go to the log only */
+	struct writ_decisions *decisions;
 	const char *socket_path;
 	uint32_t per_uid, per_process; /* connections */
 	bool (*is_ready)(void *arg);   /* for health; NULL: as soon as the cache is synced */

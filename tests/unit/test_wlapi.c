@@ -28,6 +28,7 @@ static char dir[] = "/tmp/test-wlapi-XXXXXX";
 struct fixture {
 	struct writ_loop *loop;
 	struct writ_cache *cache;
+	struct writ_decisions *decisions;
 	struct writ_wlapi *w;
 	struct writ_attest_env env;
 	struct writ_channel *channel;
@@ -76,9 +77,11 @@ static void start(struct fixture *f)
 		.rules = { .allow_overflow_uid = true },
 		.attestors = writ_attestors };
 	writ_ns_self_read(&f->env.self);
+	f->decisions = writ_decisions_new(f->loop, NULL);
 	const struct writ_wlapi_config cfg = { .loop = f->loop,
 		.cache = f->cache,
 		.env = &f->env,
+		.decisions = f->decisions,
 		.socket_path = f->path,
 		.per_uid = 64,
 		.per_process = 32 };
@@ -112,6 +115,7 @@ static void stop(struct fixture *f)
 	writ_channel_close(f->channel, set_flag, &closed);
 	wait_flag(f, &closed);
 	writ_cache_free(f->cache);
+	writ_decisions_free(f->decisions);
 	writ_names_free(f->env.ctx.names);
 	writ_exe_hashes_free(f->env.ctx.hashes);
 	writ_free(f->path);
