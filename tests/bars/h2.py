@@ -6,7 +6,7 @@ import struct
 import time
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST, SETTINGS, GOAWAY = 0, 1, 3, 4, 7
+DATA, HEADERS, RST, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
 
 
 def frame(kind, flags, stream, payload=b""):
@@ -69,9 +69,9 @@ def answer(s, seconds=3.0, wanted=b"spiffe://"):
                 break
             kind, flags = text[3], text[4]
             payload, text = text[9:9 + n], text[9 + n:]
-            if kind == SETTINGS and not flags & 1:
+            if kind in (SETTINGS, PING) and not flags & 1:
                 try:
-                    s.sendall(frame(SETTINGS, 1, 0))
+                    s.sendall(frame(kind, 1, 0, payload if kind == PING else b""))
                 except OSError:
                     return None
             if kind == DATA:

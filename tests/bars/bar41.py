@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bar 41: attacks A1 to A23 (docs/attacks.md), and what is not its parent: 0 accepted, all honest callers served.
+
+usage: bar41.py [-short] [ROW...]: rows whose name begins so, as in bar41.py A4 A10."""
+import sys
+
+from bar import Verdict, percentile
+from kit.proc import IS_ROOT
+from kit.world import World
+from posing import ROWS, Honest, Posing
+
+
+def run_row(p, v, row, short):
+    why = p.lacks(row)
+    if why:
+        v.note(f"{row.what} ({row.attack})", f"left out: {why}")
+        return
+    tries = row.short if short else row.tries
+    stall = min(row.stall, 300) if short else row.stall
+    fds = p.descriptors()
+    honest = Honest(p, p.honest_uid)
+    honest.program.wait_out("^S ")
+    got = p.attack(row, tries, stall)
+    calls, served, ms = honest.stop()
+    print(f"{row.what} ({row.attack}): {got['tries']} tries in {got['seconds']:.1f} s: {got['served']} accepted, "
+          f"{got['refused']} refused, {got['silent']} without an answer, {got['unready']} could not be made"
+          f"{' (' + got['why'] + ')' if got['unready'] else ''}; honest {served} of {calls}, "
+          f"p50 {percentile(ms, 50):.1f} p99 {percentile(ms, 99):.1f} ms, worst {max(ms):.1f} ms", flush=True)
+    v.most("accepted", got["served"], 0)
+    v.least("made", got["tries"] - got["unready"], tries)
+    v.least("honest callers served", served, calls)
+    v.most("descriptors more than before", p.settle(fds), 0)
+    if not p.w.agent.run.is_alive():
+        raise AssertionError("the agent has died")
+
+
+def main():
+    args = sys.argv[1:]
+    short = "-short" in args
+    names = [a for a in args if a != "-short"]
+    if not IS_ROOT:
+        print("not root: rows that need other users, process IDs or the agent stopped are left out")
+    p, v = Posing(World()), Verdict()
+    try:
+        p.prepare()
+        for row in ROWS:
+            if not names or any(row.what.split(",")[0] == n or row.attack == n for n in names):
+                run_row(p, v, row, short)
+    except BaseException:
+        p.w.scene.dump()
+        raise
+    finally:
+        p.w.close()
+    v.end()
+
+
+main()
