@@ -35,7 +35,7 @@ static void check_token(const struct writ_agent_config *c, const struct writ_con
 	if (c->join_token != NULL && c->join_token_file != NULL)
 		writ_conf_diag_add(d, WRIT_CONF_ERROR, where(root, "join_token_file"),
 			"both join_token and join_token_file are set: remove one");
-	if (c->key_memory.is_on)
+	if (c->key_memory.is_on && c->join_token_attestor.is_on)
 		writ_conf_diag_add(d, WRIT_CONF_WARNING, writ_conf_where(root, "plugins", ""),
 			"KeyManager \"memory\" forgets the agent's key: each start needs a new "
 			"join "

@@ -3,7 +3,7 @@
 #ifndef WRIT_AGENT_CONFIG_H
 #define WRIT_AGENT_CONFIG_H
 
-#include "conf/common.h"
+#include "config/node.h"
 
 #define WRIT_AGENT_CONFIG_PATH "/etc/writ/agent.conf"
 
@@ -54,6 +54,7 @@ struct writ_agent_config {
 	const struct writ_conf_node *plugins; /* while loading; NULL then */
 	struct writ_agent_key_disk key_disk;
 	struct writ_agent_plugin key_memory, join_token_attestor;
+	struct writ_agent_nodes nodes; /* the other node attestors */
 	struct writ_agent_unix unix_attestor;
 	struct writ_agent_plugin systemd_attestor, container_attestor, cgroup_attestor;
 	/* Asked whenever an entry asks for its selectors; named, for every caller. */

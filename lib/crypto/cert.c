@@ -242,6 +242,17 @@ struct writ_str writ_cert_dns(const struct writ_cert *c, size_t i)
 	return nth_name(c, WRIT_SAN_DNS, i);
 }
 
+bool writ_cert_has_ip(const struct writ_cert *c, const void *ip, size_t n)
+{
+	struct writ_der at = c->tbs.san, name;
+	uint8_t tag;
+	while (writ_san_next(&at, &tag, &name)) {
+		if (tag == WRIT_SAN_IP && writ_der_eq(name, writ_der(ip, n)))
+			return true;
+	}
+	return false;
+}
+
 bool writ_cert_is_ca(const struct writ_cert *c)
 {
 	return c->tbs.ca;
@@ -294,6 +305,16 @@ struct writ_str writ_cert_spki(const struct writ_cert *c)
 struct writ_str writ_cert_subject_der(const struct writ_cert *c)
 {
 	return writ_strn(c->tbs.subject.p, c->tbs.subject.n);
+}
+
+struct writ_str writ_cert_subject_attr(const struct writ_cert *c, uint8_t type)
+{
+	return writ_name_attr(c->tbs.subject, type);
+}
+
+struct writ_str writ_cert_issuer_attr(const struct writ_cert *c, uint8_t type)
+{
+	return writ_name_attr(c->tbs.issuer, type);
 }
 
 struct writ_str writ_cert_ski(const struct writ_cert *c)

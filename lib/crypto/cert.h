@@ -39,10 +39,12 @@ struct writ_str writ_cert_uri(
 	const struct writ_cert *c, size_t i); /* raw bytes of the IA5String: may hold anything */
 size_t writ_cert_dns_count(const struct writ_cert *c);
 struct writ_str writ_cert_dns(const struct writ_cert *c, size_t i);
-bool writ_cert_is_ca(const struct writ_cert *c); /* basicConstraints cA */
 bool writ_cert_has_basic_constraints(const struct writ_cert *c);
 bool writ_cert_self_signed(
 	const struct writ_cert *c); /* by name and key id; the signature is not checked here */
+/* Is this address (4 or 16 bytes, network order) among its names? */
+bool writ_cert_has_ip(const struct writ_cert *c, const void *ip, size_t n);
+bool writ_cert_is_ca(const struct writ_cert *c); /* basicConstraints cA */
 enum {
 	WRIT_KU_DIGITAL_SIGNATURE = 1,
 	WRIT_KU_KEY_CERT_SIGN = 2,
@@ -57,6 +59,10 @@ WRIT_MUST writ_rc writ_cert_pubkey(
 struct writ_str writ_cert_spki(
 	const struct writ_cert *c); /* DER SubjectPublicKeyInfo, borrowed, not checked */
 struct writ_str writ_cert_subject_der(const struct writ_cert *c); /* DER Name, borrowed */
+/* The last attribute 2.5.4.type (crypto/name.h) of the subject or issuer: borrowed; empty when
+ * there is none, or none that is UTF-8 or ASCII text. May hold anything else. */
+struct writ_str writ_cert_subject_attr(const struct writ_cert *c, uint8_t type);
+struct writ_str writ_cert_issuer_attr(const struct writ_cert *c, uint8_t type);
 struct writ_str writ_cert_ski(
 	const struct writ_cert *c); /* subjectKeyIdentifier, raw, borrowed; empty when absent */
 const char *writ_cert_ski_hex(const struct writ_cert *c); /* "" when absent */
@@ -86,5 +92,12 @@ enum writ_purpose { WRIT_PURPOSE_ANY, WRIT_PURPOSE_TLS_SERVER, WRIT_PURPOSE_TLS_
  * spiffe/svid.h's. */
 WRIT_MUST writ_rc writ_chain_verify(const struct writ_anchors *a, struct writ_cert *const *chain,
 	size_t n, enum writ_purpose purpose, int64_t now, struct writ_err *err);
+
+/* The same for certificates of somebody else's PKI: RFC 5280's rules about extensions (STRICT) are
+ * not asked for, and path (an array of WRIT_PATH_MAX) gets references to the certificates of the
+ * path that was found, *n_path of them, the leaf first and the anchor last. */
+#define WRIT_PATH_MAX 6
+WRIT_MUST writ_rc writ_chain_find(const struct writ_anchors *a, struct writ_cert *const *chain,
+	size_t n, int64_t now, struct writ_cert **path, size_t *n_path, struct writ_err *err);
 
 #endif

@@ -146,20 +146,29 @@ static const struct {
 	[WRIT_PURPOSE_TLS_CLIENT] = { X509_PURPOSE_SSL_CLIENT },
 };
 
-static bool set_up(X509_STORE_CTX *ctx, X509_STORE *store, X509 *leaf, STACK_OF(X509) * helpers,
-	enum writ_purpose purpose, int64_t now)
+/* Less than X509_STRICT: what other PKIs leave out of their extensions is not asked for. */
+#define LOOSE (X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST)
+
+struct wish { /* of one verification */
+	enum writ_purpose purpose;
+	unsigned long flags;
+	int64_t now;
+	struct writ_cert **path; /* NULL: not wanted */
+	size_t *n_path;
+};
+
+static bool set_up(
+	X509_STORE_CTX *ctx, X509_STORE *store, STACK_OF(X509) * all, const struct wish *w)
 {
-	if (X509_STORE_CTX_init(ctx, store, leaf, helpers) != 1)
+	if (X509_STORE_CTX_init(ctx, store, sk_X509_value(all, 0), all) != 1)
 		return false;
 	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
 	X509_VERIFY_PARAM_set_depth(param, DEPTH_MAX);
 	X509_VERIFY_PARAM_set_auth_level(param, AUTH_LEVEL);
-	X509_VERIFY_PARAM_set_time(param, (time_t)now);
-	return X509_VERIFY_PARAM_set_flags(param,
-		       X509_V_FLAG_X509_STRICT | X509_V_FLAG_PARTIAL_CHAIN |
-			       X509_V_FLAG_TRUSTED_FIRST) == 1 &&
-		(!purposes[purpose].purpose ||
-			X509_VERIFY_PARAM_set_purpose(param, purposes[purpose].purpose) == 1);
+	X509_VERIFY_PARAM_set_time(param, (time_t)w->now);
+	return X509_VERIFY_PARAM_set_flags(param, w->flags) == 1 &&
+		(!purposes[w->purpose].purpose ||
+			X509_VERIFY_PARAM_set_purpose(param, purposes[w->purpose].purpose) == 1);
 }
 
 static bool allow_expired(X509_STORE_CTX *ctx, const struct writ_anchors *a)
@@ -187,8 +196,28 @@ static STACK_OF(X509) * stack_of(struct writ_cert *const *chain, size_t n)
 	return sk;
 }
 
-writ_rc writ_chain_verify(const struct writ_anchors *a, struct writ_cert *const *chain, size_t n,
-	enum writ_purpose purpose, int64_t now, struct writ_err *err)
+/* The path that was found, by references. */
+static writ_rc take_path(
+	X509_STORE_CTX *ctx, struct writ_cert **path, size_t *n_path, struct writ_err *err)
+{
+	const STACK_OF(X509) *found = X509_STORE_CTX_get0_chain(ctx);
+	int n = sk_X509_num(found);
+	*n_path = 0;
+	if (n > WRIT_PATH_MAX)
+		return writ_fail(err, WRIT_ECRYPTO, "a path of %d certificates", n);
+	for (int i = 0; i < n; i++) {
+		writ_rc rc = writ_cert_from_x509(sk_X509_value(found, i), &path[i], err);
+		if (rc != WRIT_OK) {
+			writ_certs_unref(path, (size_t)i);
+			return rc;
+		}
+	}
+	*n_path = (size_t)n;
+	return WRIT_OK;
+}
+
+static writ_rc verify(const struct writ_anchors *a, struct writ_cert *const *chain, size_t n,
+	const struct wish *w, struct writ_err *err)
 {
 	ERR_clear_error();
 	if (n < 1 || n > WRIT_CHAIN_MAX)
@@ -199,14 +228,30 @@ writ_rc writ_chain_verify(const struct writ_anchors *a, struct writ_cert *const 
 	STACK_OF(X509) *all = stack_of(chain, n);
 	X509_STORE_CTX *ctx = all ? X509_STORE_CTX_new() : NULL;
 	writ_rc rc = WRIT_OK;
-	if (!ctx || !set_up(ctx, a->store, sk_X509_value(all, 0), all, purpose, now))
+	if (!ctx || !set_up(ctx, a->store, all, w))
 		rc = writ_fail_ossl(err, WRIT_ECRYPTO, "certificate chain of %zu: not readable", n);
 	else if (a->expired_grace_s > 0 && !allow_expired(ctx, a))
 		rc = writ_fail_ossl(err, WRIT_ECRYPTO, "set up the check of a chain");
 	else if (X509_verify_cert(ctx) != 1)
-		rc = refuse(ctx, chain, n, now, err);
+		rc = refuse(ctx, chain, n, w->now, err);
+	else if (w->path)
+		rc = take_path(ctx, w->path, w->n_path, err);
 	X509_STORE_CTX_free(ctx);
 	sk_X509_free(all);
 	ERR_clear_error();
 	return rc;
+}
+
+writ_rc writ_chain_verify(const struct writ_anchors *a, struct writ_cert *const *chain, size_t n,
+	enum writ_purpose purpose, int64_t now, struct writ_err *err)
+{
+	const struct wish w = { purpose, X509_V_FLAG_X509_STRICT | LOOSE, now, NULL, NULL };
+	return verify(a, chain, n, &w, err);
+}
+
+writ_rc writ_chain_find(const struct writ_anchors *a, struct writ_cert *const *chain, size_t n,
+	int64_t now, struct writ_cert **path, size_t *n_path, struct writ_err *err)
+{
+	const struct wish w = { WRIT_PURPOSE_ANY, LOOSE, now, path, n_path };
+	return verify(a, chain, n, &w, err);
 }

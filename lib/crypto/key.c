@@ -113,12 +113,13 @@ writ_rc writ_key_generate(enum writ_key_type type, struct writ_key **ret, struct
 }
 
 /* A key that came from outside: one of our types, and both halves belong together. */
-static writ_rc adopt(EVP_PKEY *loaded, struct writ_key **ret, struct writ_err *err)
+static writ_rc adopt(EVP_PKEY *loaded, bool any_rsa, struct writ_key **ret, struct writ_err *err)
 {
 	static const char probe[] = "do both halves of this key belong together?";
 	WRIT_AUTO(writ_evp_pkey_freep) EVP_PKEY *pkey = loaded;
 	enum writ_key_type type = type_of(pkey);
-	if (type == WRIT_KEY_OTHER)
+	bool is_rsa = EVP_PKEY_get_base_id(pkey) == EVP_PKEY_RSA;
+	if (type == WRIT_KEY_OTHER && !(any_rsa && is_rsa))
 		return writ_fail(err, WRIT_EINVAL,
 			"private key: not of type ec-p256, ec-p384, rsa-2048 or rsa-4096");
 	WRIT_AUTO(writ_key_unrefp) struct writ_key *k = wrap(writ_steal(pkey), type);
@@ -140,7 +141,8 @@ static writ_rc adopt(EVP_PKEY *loaded, struct writ_key **ret, struct writ_err *e
 	return WRIT_OK;
 }
 
-writ_rc writ_key_from_pkcs8(const void *der, size_t n, struct writ_key **ret, struct writ_err *err)
+static writ_rc from_pkcs8(
+	const void *der, size_t n, bool any_rsa, struct writ_key **ret, struct writ_err *err)
 {
 	const uint8_t *p = der;
 	ERR_clear_error();
@@ -158,7 +160,12 @@ writ_rc writ_key_from_pkcs8(const void *der, size_t n, struct writ_key **ret, st
 		return writ_fail_ossl(
 			err, WRIT_EINVAL, "private key: not an unencrypted PKCS#8 key");
 	ERR_clear_error();
-	return adopt(pkey, ret, err);
+	return adopt(pkey, any_rsa, ret, err);
+}
+
+writ_rc writ_key_from_pkcs8(const void *der, size_t n, struct writ_key **ret, struct writ_err *err)
+{
+	return from_pkcs8(der, n, false, ret, err);
 }
 
 writ_rc writ_key_to_pkcs8(const struct writ_key *k, struct writ_secret *ret, struct writ_err *err)
@@ -179,8 +186,8 @@ writ_rc writ_key_to_pkcs8(const struct writ_key *k, struct writ_secret *ret, str
 	return rc;
 }
 
-static writ_rc from_traditional(
-	int id, const struct writ_buf *der, struct writ_key **ret, struct writ_err *err)
+static writ_rc from_traditional(int id, const struct writ_buf *der, bool any_rsa,
+	struct writ_key **ret, struct writ_err *err)
 {
 	const uint8_t *p = der->p;
 	EVP_PKEY *pkey = d2i_PrivateKey(id, NULL, &p, (long)der->n);
@@ -191,10 +198,11 @@ static writ_rc from_traditional(
 	if (!pkey)
 		return writ_fail_ossl(err, WRIT_EINVAL, "private key");
 	ERR_clear_error();
-	return adopt(pkey, ret, err);
+	return adopt(pkey, any_rsa, ret, err);
 }
 
-writ_rc writ_key_from_pem(struct writ_str text, struct writ_key **ret, struct writ_err *err)
+static writ_rc from_pem(
+	struct writ_str text, bool any_rsa, struct writ_key **ret, struct writ_err *err)
 {
 	WRIT_AUTO(writ_buf_wipe) struct writ_buf der = WRIT_BUF(PEM_KEY_MAX);
 	char label[32];
@@ -202,11 +210,11 @@ writ_rc writ_key_from_pem(struct writ_str text, struct writ_key **ret, struct wr
 	ERR_clear_error();
 	while ((rc = writ_pem_next(&text, label, &der, err)) == WRIT_OK) {
 		if (!strcmp(label, "PRIVATE KEY"))
-			return writ_key_from_pkcs8(der.p, der.n, ret, err);
+			return from_pkcs8(der.p, der.n, any_rsa, ret, err);
 		if (!strcmp(label, "EC PRIVATE KEY"))
-			return from_traditional(EVP_PKEY_EC, &der, ret, err);
+			return from_traditional(EVP_PKEY_EC, &der, any_rsa, ret, err);
 		if (!strcmp(label, "RSA PRIVATE KEY"))
-			return from_traditional(EVP_PKEY_RSA, &der, ret, err);
+			return from_traditional(EVP_PKEY_RSA, &der, any_rsa, ret, err);
 		if (!strcmp(label, "ENCRYPTED PRIVATE KEY"))
 			return writ_fail(err, WRIT_EUNSUP,
 				"the private key is encrypted; write it with: openssl pkcs8 -topk8 "
@@ -215,6 +223,16 @@ writ_rc writ_key_from_pem(struct writ_str text, struct writ_key **ret, struct wr
 	if (rc == WRIT_ENOENT)
 		return writ_fail(err, rc, "no PRIVATE KEY block in the PEM text");
 	return rc;
+}
+
+writ_rc writ_key_from_pem(struct writ_str text, struct writ_key **ret, struct writ_err *err)
+{
+	return from_pem(text, false, ret, err);
+}
+
+writ_rc writ_key_from_pem_rsa(struct writ_str text, struct writ_key **ret, struct writ_err *err)
+{
+	return from_pem(text, true, ret, err);
 }
 
 struct writ_key *writ_key_ref(struct writ_key *k)

@@ -35,6 +35,10 @@ WRIT_MUST writ_rc writ_key_to_pkcs8(
 /* PEM: "PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY" in a text, the first one found. */
 WRIT_MUST writ_rc writ_key_from_pem(
 	struct writ_str text, struct writ_key **ret, struct writ_err *err);
+/* The same, and RSA of any size from 2048 to 4096 bits: its type is WRIT_KEY_OTHER. For keys that
+ * are not ours to choose. */
+WRIT_MUST writ_rc writ_key_from_pem_rsa(
+	struct writ_str text, struct writ_key **ret, struct writ_err *err);
 struct writ_key *writ_key_ref(struct writ_key *k);
 void writ_key_unref(struct writ_key *k);
 void writ_key_unrefp(struct writ_key **k);

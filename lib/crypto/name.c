@@ -65,6 +65,25 @@ bool writ_name_ok(struct writ_der name)
 	return true;
 }
 
+struct writ_str writ_name_attr(struct writ_der name, uint8_t type)
+{
+	static const uint8_t texts[] = { WRIT_DER_UTF8, WRIT_DER_PRINTABLE, 0x16 };
+	const uint8_t wanted[] = { 0x55, 4, type };
+	struct writ_str found = { NULL, 0 };
+	struct writ_der sets, set, pair, oid, value;
+	uint8_t tag;
+	if (!writ_der_get(&name, WRIT_DER_SEQ, &sets))
+		return found;
+	while (writ_der_get(&sets, WRIT_DER_SET, &set))
+		while (writ_der_get(&set, WRIT_DER_SEQ, &pair))
+			if (writ_der_get(&pair, WRIT_DER_OID, &oid) &&
+				writ_der_any(&pair, &tag, &value, NULL) &&
+				writ_der_eq(oid, writ_der(wanted, sizeof(wanted))) &&
+				memchr(texts, tag, sizeof(texts)) && writ_is_utf8(value.p, value.n))
+				found = writ_strn(value.p, value.n);
+	return found;
+}
+
 void writ_serial_dec(struct writ_der v, char out[64])
 {
 	uint8_t digits[64], rest[SERIAL_OCTETS] = { 0 };

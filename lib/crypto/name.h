@@ -20,6 +20,10 @@ void writ_name_add(struct writ_buf *b, const struct writ_attr *attrs, size_t n);
  * from a peer. */
 bool writ_name_ok(struct writ_der name);
 
+/* The last attribute 2.5.4.type of a Name that is a UTF8String, PrintableString or IA5String, as it
+ * stands there; empty when there is none. */
+struct writ_str writ_name_attr(struct writ_der name, uint8_t type);
+
 /* A non-negative INTEGER's octets (at most 20) in decimal. */
 void writ_serial_dec(struct writ_der octets, char out[64]);
 

@@ -49,7 +49,7 @@ struct writ_tbs {
 WRIT_MUST writ_rc writ_tbs_parse(
 	const void *der, size_t n, struct writ_tbs *ret, struct writ_err *err);
 
-enum { WRIT_SAN_DNS = 0x82, WRIT_SAN_URI = 0x86 };
+enum { WRIT_SAN_DNS = 0x82, WRIT_SAN_URI = 0x86, WRIT_SAN_IP = 0x87 };
 /* The next name; san is a copy of writ_tbs.san. False at the end. */
 bool writ_san_next(struct writ_der *san, uint8_t *tag, struct writ_der *name);
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "ca/ca.h"
 #include "config/config.h"
+#include "node/attestor.h"
 #include "registry/request.h"
 #include "registry/view.h"
 #include "rpc/rpc.h"
@@ -35,6 +36,8 @@ struct writ_api {
 	struct writ_str td; /* our trust domain */
 	struct writ_registry *registry;
 	struct writ_ca *ca;
+	struct writ_node_attestors nodes;
+	unsigned node_asks; /* of them under way */
 	struct writ_audit *audit;
 	struct writ_ratelimit *ratelimit;
 	struct writ_server_metrics *metrics;

@@ -20,7 +20,43 @@ void writ_attest_fail(struct writ_attest *t, writ_rc rc, const char *text)
 	struct writ_call *c = t->call;
 	writ_timer_free(writ_steal(t->patience));
 	writ_call_on_end(c, NULL);
+	writ_node_exchange_done(&t->node);
 	writ_api_fail(c, rc, "%s", text);
+}
+
+/* The agent is gone: nothing runs for it now. */
+static void gone(struct writ_call *c)
+{
+	struct writ_attest *t = writ_api_call(c)->state;
+	writ_timer_free(writ_steal(t->patience));
+	writ_node_exchange_done(&t->node);
+}
+
+static void out_of_patience(void *arg)
+{
+	writ_attest_fail(arg, WRIT_ETIMEOUT, "no answer to the challenge");
+}
+
+void writ_attest_ask(struct writ_attest *t, const void *challenge, size_t n)
+{
+	A(AttestAgentResponse) m = SPIRE__API__SERVER__AGENT__V1__ATTEST_AGENT_RESPONSE__INIT;
+	struct writ_err err;
+	m.step_case = SPIRE__API__SERVER__AGENT__V1__ATTEST_AGENT_RESPONSE__STEP_CHALLENGE;
+	m.challenge = (ProtobufCBinaryData){ n, (uint8_t *)(uintptr_t)challenge };
+	if (writ_call_send(t->call, &m.base, &err) != WRIT_OK) {
+		writ_attest_fail(t, err.rc, err.msg);
+		return;
+	}
+	t->patience = writ_timer_new(writ_api_call(t->call)->api->loop, out_of_patience, t);
+	writ_timer_start(t->patience, WRIT_ATTEST_ANSWER_MS);
+	writ_call_on_end(t->call, gone);
+}
+
+void writ_attest_deny_banned(struct writ_attest *t)
+{
+	writ_api_call(t->call)->reason = "the agent is banned";
+	writ_node_exchange_done(&t->node);
+	writ_api_deny(t->call, "failed to attest: agent is banned", REASON(AGENT_BANNED));
 }
 
 static void send_result(struct writ_attest *t)
@@ -30,9 +66,11 @@ static void send_result(struct writ_attest *t)
 	r = SPIRE__API__SERVER__AGENT__V1__ATTEST_AGENT_RESPONSE__RESULT__INIT;
 	struct writ_err err;
 	r.svid = t->svid.svid;
+	r.reattestable = t->node.can_reattest;
 	m.step_case = SPIRE__API__SERVER__AGENT__V1__ATTEST_AGENT_RESPONSE__STEP_RESULT;
 	m.result = &r;
 	writ_api_note(t->call, "serial", t->svid.serial);
+	writ_node_exchange_done(&t->node);
 	if (writ_call_send(t->call, &m.base, &err) != WRIT_OK)
 		writ_attest_fail(t, err.rc, err.msg);
 	else
@@ -42,7 +80,11 @@ static void send_result(struct writ_attest *t)
 static void recorded(void *arg, const struct writ_outcome *out)
 {
 	struct writ_attest *t = arg;
-	if (out->rc == WRIT_EDENIED)
+	if (out->rc == WRIT_EDENIED && t->node.by)
+		writ_attest_deny_banned(t);
+	else if (out->rc == WRIT_EEXIST)
+		writ_attest_fail(t, WRIT_EDENIED, "failed to attest: " WRIT_ATTEST_USED);
+	else if (out->rc == WRIT_EDENIED)
 		writ_attest_fail(t, WRIT_EDENIED, "failed to attest: agent is banned");
 	else if (out->rc != WRIT_OK)
 		writ_attest_fail(t, out->rc, out->msg);
@@ -61,17 +103,21 @@ static void signed_or_not(struct writ_agent_svid *s, writ_rc rc, const struct wr
 	 * answer may get lost. */
 	const struct writ_node_edit edit = { .act = t->by_key ? WRIT_NODE_RENEW : WRIT_NODE_ATTEST,
 		.id = s->agent_id,
-		.type = WRIT_STR("join_token"),
+		.type = writ_cstr(t->type),
 		.serial = s->serial,
 		.not_after = s->not_after,
-		.key = t->csr.key.sha256 };
+		.key = t->csr.key.sha256,
+		.selectors = t->selectors,
+		.can_reattest = t->node.can_reattest,
+		.first_only = t->node.first_only };
 	writ_registry_edit_node(writ_api_call(t->call)->api->registry, &edit, recorded, t);
 }
 
 void writ_attest_issue(struct writ_attest *t, struct writ_str agent_id)
 {
 	struct writ_call *c = t->call;
-	writ_api_note(c, "agent", agent_id);
+	if (!t->node.by)
+		writ_api_note(c, "agent", agent_id);
 	t->svid.call = c;
 	t->svid.agent_id = agent_id;
 	t->svid.done = signed_or_not;
@@ -112,6 +158,8 @@ static void csr_checked(struct writ_csr_work *w)
 		writ_attest_fail(t, WRIT_EINVAL, w->err.msg);
 	else if (t->by_key)
 		writ_attest_challenge(t);
+	else if (t->node.by)
+		writ_attest_node_issue(t);
 	else
 		writ_registry_take_token(r, t->token, token_taken, t);
 }
@@ -144,16 +192,30 @@ static writ_rc take_payload(
 	struct writ_attest *t, const Spire__Api__Types__AttestationData *d, struct writ_err *err)
 {
 	if (strcmp(d->type, "join_token") == 0) {
+		t->type = "join_token";
 		writ_token_hash(writ_strn(d->payload.data, d->payload.len), t->token);
 		writ_wipe(d->payload.data, d->payload.len);
 		return WRIT_OK;
 	}
+	const struct writ_node_attestor *by =
+		writ_node_attestors_find(&writ_api_call(t->call)->api->nodes, writ_cstr(d->type));
+	if (by)
+		return writ_attest_take_payload(t, by, keep(t->call, d->payload), err);
+	t->type = WRIT_KEY_PROOF_TYPE;
 	t->by_key = strcmp(d->type, WRIT_KEY_PROOF_TYPE) == 0;
 	if (t->by_key)
 		return writ_attest_take_claim(t, keep(t->call, d->payload), err);
 	return writ_fail(err, WRIT_EPRECOND,
 		"error getting node attestor: could not find node attestor type \"%.64s\"",
 		d->type);
+}
+
+void writ_attest_check_csr(struct writ_attest *t)
+{
+	t->csr.der = t->csr_der.p;
+	t->csr.n = t->csr_der.n;
+	t->csr.done = csr_checked;
+	writ_csr_check(writ_api_call(t->call)->api->loop, &t->csr);
 }
 
 void writ_h_agent_attest(struct writ_call *c)
@@ -174,10 +236,11 @@ void writ_h_agent_attest(struct writ_call *c)
 		return;
 	}
 	t->csr_der = keep(c, q->params->params->csr);
-	t->csr.der = t->csr_der.p;
-	t->csr.n = t->csr_der.n;
-	t->csr.done = csr_checked;
-	writ_csr_check(writ_api_call(c)->api->loop, &t->csr);
+	/* A node attestor's request is looked at when it is known whose it is. */
+	if (t->node.by)
+		writ_attest_node_begin(t);
+	else
+		writ_attest_check_csr(t);
 }
 
 void writ_h_agent_attest_more(struct writ_call *c)
@@ -188,8 +251,14 @@ void writ_h_agent_attest_more(struct writ_call *c)
 	if (!t->patience)
 		return;
 	if (q->step_case !=
-		SPIRE__API__SERVER__AGENT__V1__ATTEST_AGENT_REQUEST__STEP_CHALLENGE_RESPONSE)
+		SPIRE__API__SERVER__AGENT__V1__ATTEST_AGENT_REQUEST__STEP_CHALLENGE_RESPONSE) {
 		writ_attest_fail(t, WRIT_EINVAL, "malformed param: missing challenge response");
+		return;
+	}
+	writ_timer_free(writ_steal(t->patience));
+	writ_call_on_end(c, NULL);
+	if (t->node.by)
+		writ_attest_node_answered(t, keep(c, q->challenge_response));
 	else
 		writ_attest_answered(t, keep(c, q->challenge_response));
 }

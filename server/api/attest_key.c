@@ -5,12 +5,8 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "spiffe/id.h"
-#include "spire/api/server/agent/v1/agent.pb-c.h"
-#include "spire/api/types/status.pb-c.h"
 
 #include <string.h>
-
-#define A(name) Spire__Api__Server__Agent__V1__##name
 
 writ_rc writ_attest_take_claim(struct writ_attest *t, struct writ_str payload, struct writ_err *err)
 {
@@ -24,32 +20,10 @@ writ_rc writ_attest_take_claim(struct writ_attest *t, struct writ_str payload, s
 	return rc;
 }
 
-/* The agent is gone, or was too slow: nothing runs for it now. */
-static void gone(struct writ_call *c)
-{
-	struct writ_attest *t = writ_api_call(c)->state;
-	writ_timer_free(writ_steal(t->patience));
-}
-
-static void out_of_patience(void *arg)
-{
-	writ_attest_fail(arg, WRIT_ETIMEOUT, "no answer to the challenge");
-}
-
 void writ_attest_challenge(struct writ_attest *t)
 {
-	A(AttestAgentResponse) m = SPIRE__API__SERVER__AGENT__V1__ATTEST_AGENT_RESPONSE__INIT;
-	struct writ_err err;
 	writ_rand(t->challenge, sizeof(t->challenge));
-	m.step_case = SPIRE__API__SERVER__AGENT__V1__ATTEST_AGENT_RESPONSE__STEP_CHALLENGE;
-	m.challenge = (ProtobufCBinaryData){ sizeof(t->challenge), t->challenge };
-	if (writ_call_send(t->call, &m.base, &err) != WRIT_OK) {
-		writ_attest_fail(t, err.rc, err.msg);
-		return;
-	}
-	t->patience = writ_timer_new(writ_api_call(t->call)->api->loop, out_of_patience, t);
-	writ_timer_start(t->patience, WRIT_ATTEST_ANSWER_MS);
-	writ_call_on_end(t->call, gone);
+	writ_attest_ask(t, t->challenge, sizeof(t->challenge));
 }
 
 /* Strangers learn nothing about which agents there are; the audit record has the reason. */
@@ -86,10 +60,11 @@ static void verified(struct writ_job *j)
 		refuse(t, "the key is not the agent's");
 	} else if (end + WRIT_KEY_PROOF_AGE_S < writ_wall_s()) {
 		refuse(t, "the agent was away for more than 30 days");
+	} else if (n->meta.can_reattest) {
+		/* The proof of what it is counts, not that it was it once. */
+		refuse(t, "the agent has to attest again");
 	} else if (n->meta.banned) {
-		writ_api_call(c)->reason = "the agent is banned";
-		writ_api_deny(c, "failed to attest: agent is banned",
-			SPIRE__API__TYPES__PERMISSION_DENIED_DETAILS__REASON__AGENT_BANNED);
+		writ_attest_deny_banned(t);
 	} else {
 		writ_attest_issue(t, writ_cstr(writ_api_dup(c, t->claim.agent_id)));
 	}
@@ -104,8 +79,6 @@ static void verify(struct writ_job *j)
 
 void writ_attest_answered(struct writ_attest *t, struct writ_str answer)
 {
-	writ_timer_free(writ_steal(t->patience));
-	writ_call_on_end(t->call, NULL);
 	t->answer = answer;
 	t->verify = (struct writ_job){ .work = verify, .done = verified };
 	writ_job_run(writ_api_call(t->call)->api->loop, &t->verify);

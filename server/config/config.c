@@ -90,6 +90,7 @@ static void check(
 		c->trust_domain, writ_conf_where(root, "server", "trust_domain"), d);
 	check_ttls(c, root, d);
 	check_admins(c, root, d);
+	writ_server_config_check_nodes(c, root, d);
 	if (c->data_dir != NULL)
 		check_database(c, root, d);
 }

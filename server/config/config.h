@@ -3,7 +3,7 @@
 #ifndef WRIT_SERVER_CONFIG_H
 #define WRIT_SERVER_CONFIG_H
 
-#include "conf/common.h"
+#include "config/node.h"
 
 #define WRIT_SERVER_CONFIG_PATH "/etc/writ/server.conf"
 
@@ -70,6 +70,7 @@ struct writ_server_config {
 	struct writ_server_key_disk key_disk;
 	struct writ_server_key_memory key_memory;
 	struct writ_server_join_token join_token;
+	struct writ_server_nodes nodes; /* the other node attestors */
 	struct writ_server_upstream_disk upstream_disk;
 };
 

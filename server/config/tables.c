@@ -338,6 +338,7 @@ static const struct writ_conf_plugin_row plugin_rows[] = {
 	{ "KeyManager", "disk", &key_disk_table, ROW(key_disk) },
 	{ "KeyManager", "memory", &key_memory_table, ROW(key_memory) },
 	{ "NodeAttestor", "join_token", &join_token_table, ROW(join_token) },
+	{ "NodeAttestor", "x509pop", &writ_server_x509pop_table, ROW(nodes.x509pop) },
 	{ "UpstreamAuthority", "disk", &upstream_disk_table, ROW(upstream_disk) },
 };
 const struct writ_conf_plugin_set writ_server_config_plugins = { plugin_types,

@@ -8,4 +8,10 @@
 extern const struct writ_conf_table writ_server_config_table; /* of the file */
 extern const struct writ_conf_plugin_set writ_server_config_plugins;
 
+/* node_tables.c */
+extern const struct writ_conf_table writ_server_x509pop_table;
+extern const struct writ_conf_table writ_server_sshpop_table;
+void writ_server_config_check_nodes(
+	struct writ_server_config *c, const struct writ_conf_node *root, struct writ_conf_diags *d);
+
 #endif

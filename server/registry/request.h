@@ -74,6 +74,7 @@ struct writ_node_edit {
 	struct writ_str id, type, serial, selectors, version;
 	int64_t not_after;
 	bool can_reattest;
+	bool first_only;    /* WRIT_NODE_ATTEST: WRIT_EEXIST when there is one of that ID */
 	const uint8_t *key; /* WRIT_KEY_HASH_LEN bytes; NULL: not recorded */
 };
 /* WRIT_ENOENT "agent not found", WRIT_EDENIED "agent is banned". */

@@ -179,6 +179,8 @@ static bool stage(struct writ_reg_op *op)
 		op->rc = writ_fail(&op->err, WRIT_ENOENT, "agent not found");
 	else if (now && now->meta.banned && !acts[p->edit.act].may_be_banned)
 		op->rc = writ_fail(&op->err, WRIT_EDENIED, "agent is banned");
+	else if (now && p->edit.first_only)
+		op->rc = writ_fail(&op->err, WRIT_EEXIST, "agent is attested already");
 	if (op->rc)
 		return true;
 	if (!acts[p->edit.act].make)

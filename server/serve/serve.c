@@ -192,6 +192,7 @@ static void free_all(struct serve *s)
 	writ_publish_free(writ_steal(s->publish));
 	writ_health_free(writ_steal(s->api.health));
 	writ_ratelimit_free(writ_steal(s->api.ratelimit));
+	writ_node_attestors_close(&s->api.nodes);
 	writ_closep(&s->tcp);
 	writ_closep(&s->admin_fd);
 	s->tcp = s->admin_fd = -1;
@@ -310,6 +311,8 @@ static writ_rc start(struct serve *s, int control_fd, struct writ_err *err)
 		.stop_deadline_ms = WRIT_SERVE_STOP_MS,
 		.arg = s };
 	writ_rc rc = open_state(s, err);
+	if (rc == WRIT_OK)
+		rc = writ_node_attestors_open(s->cfg, &s->api.nodes, err);
 	if (rc == WRIT_OK)
 		rc = writ_server_bind(s->cfg, &s->tcp, &s->port, &s->admin_fd, err);
 	if (rc != WRIT_OK)

@@ -191,10 +191,10 @@ static const struct {
 		"a:1:1: warning: no WorkloadAttestor: no workload will get an identity; add "
 		"WorkloadAttestor \"unix\" { }\n" },
 	{ "!agent { trust_domain = \"a.b\" server_address = \"s\" }\nplugins { KeyManager \"disk\" "
-	  "{ plugin_data { directory = \"d\" } } NodeAttestor \"x509pop\" { plugin_data { "
+	  "{ plugin_data { directory = \"d\" } } NodeAttestor \"aws_iid\" { plugin_data { "
 	  "private_key_path = \"k\" } }\nWorkloadAttestor \"docker\" { plugin_data { } "
 	  "}\nWorkloadAttestor \"k8s\" { plugin_data { } } }",
-		"a:2:78: error: NodeAttestor \"x509pop\" is not supported: the agent could not "
+		"a:2:78: error: NodeAttestor \"aws_iid\" is not supported: the agent could not "
 		"join; there is \"join_token\"\n"
 		"a:3:18: warning: WorkloadAttestor \"docker\" is not supported: entries with its "
 		"selectors will match no workload; there is \"unix\", \"systemd\", \"container\", "

@@ -370,14 +370,14 @@ static const struct {
 		"s:3:12: error: KeyManager \"disk\" is one too many: at most 1 of this type, "
 		"remove it or set enabled = false\n" },
 	{ "!server { trust_domain = \"a.b\" }\nplugins { DataStore \"sql\" {} KeyManager \"disk\" "
-	  "{ plugin_data { directory = \"k\" } } NodeAttestor \"x509pop\" { plugin_data { "
+	  "{ plugin_data { directory = \"k\" } } NodeAttestor \"aws_iid\" { plugin_data { "
 	  "ca_bundle_path = \"c\" } } }",
 		"s:2:50: error: keys_path is missing in KeyManager \"disk\": Folder that the "
 		"CA's keys are kept in, less a \".json\" at its end.\n"
 		"s:2:64: error: unknown key \"directory\" in KeyManager \"disk\": there is "
 		"\"keys_path\"\n"
-		"s:2:97: error: NodeAttestor \"x509pop\" is not supported: agents that rely on it "
-		"could not join; there is \"join_token\"\n" },
+		"s:2:97: error: NodeAttestor \"aws_iid\" is not supported: agents that rely on it "
+		"could not join; there is \"join_token\", \"x509pop\"\n" },
 	{ "!server { trust_domain = \"a.b\" }\nplugins { DataStore \"sql\" { plugin_data { "
 	  "max_open_conns = 5 } } KeyManager \"aws_kms\" { plugin_data { region = \"x\" } "
 	  "}\nUpstreamAuthority \"vault\" {} BundlePublisher \"aws_s3\" {}\nCredentialComposer "

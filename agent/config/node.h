@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* node: what the configuration says about node attestors, with SPIRE's key names; a member of
+ * struct writ_agent_config. */
+#ifndef WRIT_AGENT_CONFIG_NODE_H
+#define WRIT_AGENT_CONFIG_NODE_H
+
+#include "conf/common.h"
+
+struct writ_agent_x509pop { /* NodeAttestor "x509pop" */
+	bool is_on;
+	char *private_key_path, *certificate_path;
+	char *intermediates_path; /* NULL: none but those in certificate_path */
+};
+
+struct writ_agent_sshpop { /* NodeAttestor "sshpop" */
+	bool is_on;
+	char *host_key_path, *host_cert_path;
+};
+
+struct writ_agent_nodes {
+	struct writ_agent_x509pop x509pop;
+	struct writ_agent_sshpop sshpop;
+};
+
+#endif

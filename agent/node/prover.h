@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* prover: how the agent proves to the server which machine it runs on, other than by a join token.
+ * One vtable a kind, of SPIRE's names and payload forms; its counterpart is the server's node
+ * attestor of the same name. The link drives it: start, payload, (answer), stop for each
+ * attestation, one at a time. */
+#ifndef WRIT_AGENT_NODE_PROVER_H
+#define WRIT_AGENT_NODE_PROVER_H
+
+#include "base/buf.h"
+#include "config/config.h"
+#include "loop/loop.h"
+
+#define WRIT_PROOF_PAYLOAD_MAX (128 * 1024)
+#define WRIT_PROOF_ANSWER_MAX  (64 * 1024)
+
+struct writ_prover_vt;
+
+/* First member of a prover's object. */
+struct writ_prover {
+	const struct writ_prover_vt *vt;
+};
+
+/* Errors go to the log and the attestation is tried again later, so files may be mended while the
+ * agent runs: read them in payload, not in open. */
+struct writ_prover_vt {
+	const char *name; /* "x509pop" */
+	/* payload and answer run on the pool and may block for a moment (files, a TPM); with
+	 * on_loop they run on the loop and must not. */
+	bool on_loop;
+	bool (*is_on)(const struct writ_agent_config *cfg);
+	/* Once; cfg is borrowed while it lives. */
+	writ_rc (*open)(const struct writ_agent_config *cfg, struct writ_prover **ret,
+		struct writ_err *err);
+	void (*close)(struct writ_prover *p);
+	/* Before payload, on the loop: for what has to listen meanwhile. NULL: nothing. */
+	writ_rc (*start)(struct writ_prover *p, struct writ_loop *loop, struct writ_err *err);
+	writ_rc (*payload)(struct writ_prover *p, struct writ_buf *out, struct writ_err *err);
+	writ_rc (*answer)(struct writ_prover *p, struct writ_str challenge, struct writ_buf *out,
+		struct writ_err *err); /* NULL: a challenge is the server's mistake */
+	/* The attestation is over, whatever came of it; on the loop, also after a start or payload
+	 * that failed. Secrets of payload go here. NULL: nothing. */
+	void (*stop)(struct writ_prover *p);
+};
+
+/* The one that the configuration names; *ret NULL: none (join_token). */
+WRIT_MUST writ_rc writ_prover_open(
+	const struct writ_agent_config *cfg, struct writ_prover **ret, struct writ_err *err);
+void writ_prover_close(struct writ_prover *p); /* NULL is fine */
+
+extern const struct writ_prover_vt writ_prover_x509pop;
+
+#endif

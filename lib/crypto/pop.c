@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "crypto/pop.h"
+
+#include "base/mem.h"
+#include "crypto/ossl.h"
+
+#include <openssl/bn.h>
+#include <openssl/ecdsa.h>
+#include <openssl/err.h>
+#include <openssl/rsa.h>
+#include <string.h>
+
+#define ECDSA_DER_MAX 160
+
+static void ctx_freep(EVP_PKEY_CTX **c)
+{
+	EVP_PKEY_CTX_free(*c);
+}
+
+static void sig_freep(ECDSA_SIG **s)
+{
+	ECDSA_SIG_free(*s);
+}
+
+bool writ_pop_is_rsa(enum writ_key_type type)
+{
+	return type != WRIT_KEY_P256 && type != WRIT_KEY_P384;
+}
+
+void writ_pop_message(const uint8_t challenge[WRIT_POP_NONCE], const uint8_t answer[WRIT_POP_NONCE],
+	uint8_t out[WRIT_SHA256_LEN])
+{
+	uint8_t both[2 * WRIT_POP_NONCE];
+	memcpy(both, challenge, WRIT_POP_NONCE);
+	memcpy(both + WRIT_POP_NONCE, answer, WRIT_POP_NONCE);
+	writ_sha256(both, sizeof(both), out);
+}
+
+/* What is signed is a hash already. */
+static bool set_pss(EVP_PKEY_CTX *ctx, int salt)
+{
+	return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
+		EVP_PKEY_CTX_set_signature_md(ctx, writ_md_sha256()) == 1 &&
+		EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, writ_md_sha256()) == 1 &&
+		EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, salt) == 1;
+}
+
+static bool split_ecdsa(const uint8_t *der, size_t n, struct writ_pop_sig *ret)
+{
+	WRIT_AUTO(sig_freep) ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &der, (long)n);
+	const BIGNUM *r = sig ? ECDSA_SIG_get0_r(sig) : NULL,
+		     *s = sig ? ECDSA_SIG_get0_s(sig) : NULL;
+	if (!r || !s || BN_num_bytes(r) > WRIT_POP_NUMBER || BN_num_bytes(s) > WRIT_POP_NUMBER)
+		return false;
+	ret->n_a = (size_t)BN_bn2bin(r, ret->a);
+	ret->n_b = (size_t)BN_bn2bin(s, ret->b);
+	return true;
+}
+
+/* DER of r and s; its length, 0 when it cannot be one. */
+static size_t join_ecdsa(const struct writ_pop_sig *sig, uint8_t der[ECDSA_DER_MAX])
+{
+	WRIT_AUTO(sig_freep) ECDSA_SIG *both = ECDSA_SIG_new();
+	BIGNUM *r = NULL, *s = NULL;
+	if (!both || !sig->n_a || !sig->n_b || sig->n_a > WRIT_POP_NUMBER ||
+		sig->n_b > WRIT_POP_NUMBER)
+		return 0;
+	r = BN_bin2bn(sig->a, (int)sig->n_a, NULL);
+	s = BN_bin2bn(sig->b, (int)sig->n_b, NULL);
+	if (!r || !s || ECDSA_SIG_set0(both, r, s) != 1) {
+		BN_free(r);
+		BN_free(s);
+		return 0;
+	}
+	int n = i2d_ECDSA_SIG(both, NULL);
+	if (n <= 0 || n > ECDSA_DER_MAX)
+		return 0;
+	n = i2d_ECDSA_SIG(both, &der);
+	return n > 0 ? (size_t)n : 0;
+}
+
+writ_rc writ_pop_sign(const struct writ_key *k, const uint8_t message[WRIT_SHA256_LEN],
+	struct writ_pop_sig *ret, struct writ_err *err)
+{
+	struct writ_pop_sig out = { .is_rsa = writ_pop_is_rsa(writ_key_type_of(k)) };
+	uint8_t sig[WRIT_SIG_MAX];
+	size_t n = sizeof(sig);
+	ERR_clear_error();
+	WRIT_AUTO(ctx_freep) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(writ_key_evp(k), NULL);
+	if (!ctx || EVP_PKEY_sign_init(ctx) != 1 ||
+		(out.is_rsa && !set_pss(ctx, RSA_PSS_SALTLEN_DIGEST)) ||
+		EVP_PKEY_sign(ctx, sig, &n, message, WRIT_SHA256_LEN) != 1)
+		return writ_fail_ossl(err, WRIT_ECRYPTO, "sign the answer to a challenge");
+	if (out.is_rsa) {
+		memcpy(out.a, sig, n);
+		out.n_a = n;
+	} else if (!split_ecdsa(sig, n, &out)) {
+		return writ_fail_ossl(err, WRIT_ECRYPTO, "take a signature apart");
+	}
+	*ret = out;
+	return WRIT_OK;
+}
+
+writ_rc writ_pop_verify(const struct writ_pubkey *k, const uint8_t message[WRIT_SHA256_LEN],
+	const struct writ_pop_sig *sig, struct writ_err *err)
+{
+	bool is_rsa = writ_pop_is_rsa(k->type);
+	uint8_t der[ECDSA_DER_MAX];
+	const uint8_t *p = sig->a;
+	size_t n = sig->n_a;
+	if (sig->is_rsa != is_rsa)
+		return writ_fail(err, WRIT_ECRYPTO, "an %s signature, and the key is %s",
+			sig->is_rsa ? "RSA" : "ECDSA", is_rsa ? "RSA" : "ECDSA");
+	if (!is_rsa) {
+		p = der;
+		n = join_ecdsa(sig, der);
+	}
+	WRIT_AUTO(writ_evp_pkey_freep) EVP_PKEY *pkey = NULL;
+	struct writ_pubkey again;
+	writ_rc rc = writ_pubkey_load(k->spki, k->spki_len, &again, &pkey, err);
+	if (rc != WRIT_OK)
+		return rc;
+	WRIT_AUTO(ctx_freep) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pkey, NULL);
+	if (!ctx || EVP_PKEY_verify_init(ctx) != 1 ||
+		(is_rsa && !set_pss(ctx, RSA_PSS_SALTLEN_AUTO)))
+		return writ_fail_ossl(err, WRIT_ECRYPTO, "check a signature");
+	int got = n ? EVP_PKEY_verify(ctx, p, n, message, WRIT_SHA256_LEN) : 0;
+	ERR_clear_error();
+	return got == 1 ? WRIT_OK
+			: writ_fail(err, WRIT_ECRYPTO, "the signature is not by that key");
+}
