@@ -43,6 +43,7 @@ static void free_agent(struct writ_agent *a)
 		writ_cache_free(a->cache);
 	writ_decisions_free(a->decisions);
 	writ__agent_close_attest(a);
+	writ_prover_close(a->prover);
 	writ_state_done(&a->state);
 	writ_bundle_unref(a->trust);
 	writ_audit_close(a->audit);
@@ -159,6 +160,7 @@ static void open_link(struct writ_agent *a, struct writ_secret *token)
 		.trust = a->trust,
 		.insecure = a->cfg->insecure_bootstrap,
 		.token = *token,
+		.prover = a->prover,
 		.cache = a->cache,
 		.workload_key_type = a->cfg->workload_x509_svid_key_type == WRIT_AGENT_RSA_2048
 			? WRIT_KEY_RSA2048
@@ -182,6 +184,8 @@ writ_rc writ_agent_start(struct writ_loop *loop, const struct writ_agent_config 
 	writ_rc rc = writ__agent_open_attest(a, err);
 	if (rc == WRIT_OK)
 		rc = writ__agent_load_state(a, token, err);
+	if (rc == WRIT_OK)
+		rc = writ_prover_open(cfg, &a->prover, err);
 	if (rc == WRIT_OK && cfg->audit_log_file)
 		rc = writ_audit_open(cfg->audit_log_file, &a->audit, err);
 	if (rc == WRIT_OK) {

@@ -16,8 +16,9 @@ struct writ_agent {
 	const struct writ_agent_config *cfg;
 	struct writ_agent_hooks hooks;
 	char *state_path;
-	struct writ_state state;   /* until the link has it */
-	struct writ_bundle *trust; /* of the configuration */
+	struct writ_state state;    /* until the link has it */
+	struct writ_bundle *trust;  /* of the configuration */
+	struct writ_prover *prover; /* NULL: it joins by token */
 	struct writ_audit *audit;
 	const struct writ_attestor_vt *attestors[WRIT_AGENT_ATTESTORS_MAX + 1];
 	struct writ_cgroup_fs cgroup;

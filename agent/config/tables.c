@@ -275,6 +275,7 @@ static const struct writ_conf_plugin_row plugin_rows[] = {
 	{ "KeyManager", "disk", &key_disk_table, ROW(key_disk) },
 	{ "KeyManager", "memory", &key_memory_table, ROW(key_memory) },
 	{ "NodeAttestor", "join_token", &join_token_table, ROW(join_token_attestor) },
+	{ "NodeAttestor", "x509pop", &writ_agent_x509pop_table, ROW(nodes.x509pop) },
 	{ "WorkloadAttestor", "unix", &unix_table, ROW(unix_attestor) },
 	{ "WorkloadAttestor", "systemd", &systemd_table, ROW(systemd_attestor) },
 	{ "WorkloadAttestor", "container", &container_table, ROW(container_attestor) },

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* join: one AttestAgent exchange, by join token or by proof of the recorded key
- * (docs/protocol/key-proof.txt). Loop thread. */
+/* join: one AttestAgent exchange, by join token, by proof of the recorded key
+ * (docs/protocol/key-proof.txt), or by a prover. Loop thread. */
 #ifndef WRIT_AGENT_JOIN_H
 #define WRIT_AGENT_JOIN_H
 
 #include "link/convert.h"
+#include "node/prover.h"
 
 struct writ_join;
 
@@ -18,21 +19,23 @@ struct writ_join_outcome {
 };
 
 struct writ_join_config {
+	struct writ_loop *loop; /* for the prover */
 	struct writ_channel *channel;
 	struct writ_str td;
-	const struct writ_secret *token; /* by token; NULL: by key */
+	const struct writ_secret *token; /* by token; NULL: not so */
+	struct writ_prover *prover;      /* by it, started; borrowed until done. NULL: not so */
+	struct writ_str payload;         /* the prover's; copied */
 	const struct writ_svid *old;     /* by key: the SVID that is over. Referenced */
 	struct writ_key *key;            /* the new one; referenced */
 	struct writ_str csr;             /* copied */
 	int64_t deadline_ms;
 	/* Exactly once, never inside start; the join is gone after it. */
-	void (*done)(void *arg, const struct writ_join_outcome *o);
+	void (*done)(void *arg, struct writ_join *j, const struct writ_join_outcome *o);
 	void *arg;
 };
 
 /* Failures come through done. */
 struct writ_join *writ_join_start(const struct writ_join_config *cfg);
-void writ_join_cancel(struct writ_join *j); /* done comes with WRIT_ECANCELED */
 
 /* The claim, and the bytes to sign: pure, for tests and the one server that checks them. */
 WRIT_MUST writ_rc writ_proof_claim(

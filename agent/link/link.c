@@ -53,10 +53,15 @@ void writ__link_reconnect(struct writ_link *l)
 
 void writ__link_retry(struct writ_link *l, const char *what, const struct writ_err *err)
 {
+	writ__link_retry_in(l, what, err, l->at == LINK_END ? 0 : writ_backoff_next(&l->backoff));
+}
+
+void writ__link_retry_in(
+	struct writ_link *l, const char *what, const struct writ_err *err, int64_t wait)
+{
 	writ__link_drop(l);
 	if (l->at == LINK_END)
 		return;
-	int64_t wait = writ_backoff_next(&l->backoff);
 	l->at = LINK_WAIT;
 	WRIT_LOG_LIMITED(WARN, what, WRIT_KV("server", l->cfg.host),
 		WRIT_KV("port", (int)l->cfg.port), WRIT_KV("error", err->msg),
@@ -195,16 +200,14 @@ static void on_closed(void *arg, const char *why)
 
 /* --- connecting --- */
 
-/* How to join: by the recorded key before a token, so that the agent stays who it is. */
+/* How to join: by the recorded key before a token, so that the agent stays who it is. An agent that
+ * can attest again does. */
 static bool choose(struct writ_link *l, struct writ_err *err)
 {
-	bool has_token = l->cfg.token.n > 0;
-	if (l->state.svid && !l->proof_refused) {
-		l->by_token = false;
-		return true;
-	}
-	l->by_token = true;
-	if (has_token)
+	bool by_key =
+		l->state.svid && !l->proof_refused && !(l->cfg.prover && l->state.reattestable);
+	l->by = by_key ? LINK_BY_KEY : l->cfg.prover ? LINK_BY_PROVER : LINK_BY_TOKEN;
+	if (by_key || l->cfg.prover || l->cfg.token.n > 0)
 		return true;
 	if (l->state.svid)
 		(void)writ_fail(err, WRIT_EUNAUTH,
@@ -228,7 +231,7 @@ static writ_rc trust_now(
 	int64_t now = writ_wall_s();
 	/* With a token it is a first contact again. */
 	writ_rc rc = writ_trust_choose(
-		l->state.bundle, l->cfg.trust, !ours && l->by_token, now, &chosen, err);
+		l->state.bundle, l->cfg.trust, !ours && l->by == LINK_BY_TOKEN, now, &chosen, err);
 	const struct writ_trust_config trust = {
 		.td = l->cfg.td,
 		.bundle = chosen,
@@ -358,7 +361,7 @@ const char *writ_link_agent_id(const struct writ_link *l)
 
 void writ__link_settle(struct writ_link *l)
 {
-	if (l->at != LINK_END || l->closings || l->fresh.running || l->save.running || l->join ||
+	if (l->at != LINK_END || l->closings || l->fresh.running || l->save.running || l->joins ||
 		!writ_fetch_is_idle(l->fetch))
 		return;
 	if (!writ_timer_active(l->settle)) /* never from inside a callback of what is freed here */
@@ -381,6 +384,7 @@ static void free_link(void *arg)
 	writ_secret_done(&l->cfg.token);
 	writ_key_unref(l->fresh.key);
 	writ_buf_done(&l->fresh.csr);
+	writ__link_proved(l);
 	writ_free(l);
 	if (stopped)
 		stopped(stopped_arg);

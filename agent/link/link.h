@@ -5,6 +5,7 @@
 #define WRIT_AGENT_LINK_H
 
 #include "cache/cache.h"
+#include "node/prover.h"
 #include "state/state.h"
 
 struct writ_link;
@@ -13,12 +14,13 @@ struct writ_link_config {
 	struct writ_loop *loop;
 	const char *td, *host; /* borrowed while the link lives */
 	uint16_t port;
-	const char *state_path;    /* borrowed */
-	bool keep_key;             /* false: only the bundle goes to disk (KeyManager "memory") */
-	struct writ_bundle *trust; /* for the first contact; reference taken; NULL: none */
-	bool insecure;             /* first contact without a check of the chain */
-	struct writ_secret token;  /* moved; empty: none */
-	struct writ_cache *cache;  /* borrowed */
+	const char *state_path;     /* borrowed */
+	bool keep_key;              /* false: only the bundle goes to disk (KeyManager "memory") */
+	struct writ_bundle *trust;  /* for the first contact; reference taken; NULL: none */
+	bool insecure;              /* first contact without a check of the chain */
+	struct writ_secret token;   /* moved; empty: none */
+	struct writ_prover *prover; /* borrowed while the link lives; NULL: none */
+	struct writ_cache *cache;   /* borrowed */
 	enum writ_key_type workload_key_type;
 	/* The agent cannot go on; err says what to do. At most once. */
 	void (*fatal)(void *arg, const struct writ_err *err);

@@ -19,13 +19,18 @@ enum link_state {
 	LINK_END,
 };
 
+/* How to join. */
+enum link_by { LINK_BY_KEY, LINK_BY_TOKEN, LINK_BY_PROVER };
+
 /* A key, its request, then an SVID: for joining and for renewing. */
 struct fresh {
 	struct writ_job job;
 	struct writ_key *key;
 	struct writ_buf csr;
+	struct writ_prover *prover; /* NULL: its payload is not wanted */
+	struct writ_buf payload;    /* its own */
 	struct writ_err err;
-	bool running;
+	bool running, again; /* again: somebody else wants one as well, then */
 	void (*then)(struct writ_link *l);
 };
 
@@ -46,8 +51,11 @@ struct writ_link {
 	enum link_state at;
 	struct writ_dial *dial;
 	struct writ_channel *channel;
-	struct writ_rpc *rpc; /* the unary call of the state, or the renewal */
-	struct writ_join *join;
+	struct writ_rpc *rpc;    /* the unary call of the state, or the renewal */
+	struct writ_join *join;  /* the one whose outcome counts */
+	unsigned joins;          /* under way, older ones included */
+	struct writ_join *proof; /* the one that the prover works for */
+	bool proving;            /* the prover was started, and not stopped yet */
 	struct writ_sync *sync;
 	struct writ_fetch *fetch;
 	struct fresh fresh;
@@ -55,7 +63,7 @@ struct writ_link {
 	struct writ_timer *timer, *renew, *settle;
 	struct writ_backoff backoff;
 	bool svid_refused, proof_refused; /* the server does not take the SVID; nor the key */
-	bool by_token;                    /* the join under way */
+	enum link_by by;                  /* the join under way */
 	bool bundle_came;                 /* while LINK_BUNDLE */
 	bool fatal, banned;
 	unsigned closings; /* channels whose close is not done */
@@ -66,6 +74,8 @@ struct writ_link {
 
 /* link.c */
 void writ__link_retry(struct writ_link *l, const char *what, const struct writ_err *err);
+void writ__link_retry_in(
+	struct writ_link *l, const char *what, const struct writ_err *err, int64_t wait_ms);
 void writ__link_drop(struct writ_link *l);      /* the connection */
 void writ__link_reconnect(struct writ_link *l); /* at once */
 void writ__link_fatal(struct writ_link *l, const struct writ_err *err);
@@ -79,6 +89,12 @@ bool writ__link_has_svid(const struct writ_link *l); /* one that holds, and is n
 void writ__link_fresh(struct writ_link *l, void (*done)(struct writ_link *l));
 void writ__link_save(struct writ_link *l);
 void writ__link_saved(struct writ_link *l, const struct writ_err *err); /* in own.c */
+
+/* prove.c: the prover, one attestation at a time. */
+WRIT_MUST writ_rc writ__link_prove(struct writ_link *l, struct writ_err *err); /* start */
+/* The payload, where it was not made with the key. */
+WRIT_MUST writ_rc writ__link_prove_payload(struct writ_link *l, struct writ_err *err);
+void writ__link_proved(struct writ_link *l); /* stop; no attestation under way is fine */
 
 /* own.c: the agent's own SVID. */
 void writ__link_join(struct writ_link *l);   /* LINK_JOIN: the channel is there */

@@ -15,6 +15,7 @@
 #define BUNDLE_PATH "/spire.api.server.bundle.v1.Bundle/GetBundle"
 #define DEADLINE_MS 20000
 #define RETRY_MS    1000
+#define REFUSED_MS  30000 /* until a proof that was refused is tried again */
 
 #define CODE_INVALID      3
 #define CODE_DENIED       7
@@ -22,11 +23,18 @@
 
 /* --- joining --- */
 
+static const char *by_name(const struct writ_link *l)
+{
+	return l->by == LINK_BY_TOKEN  ? "join_token"
+		: l->by == LINK_BY_KEY ? "key_proof"
+				       : l->cfg.prover->vt->name;
+}
+
 static void say_joined(const struct writ_link *l)
 {
 	char until[32];
 	WRIT_LOG(INFO, "agent.joined", WRIT_KV("agent_id", l->pending->spiffe_id),
-		WRIT_KV("by", l->by_token ? "join_token" : "key_proof"),
+		WRIT_KV("by", by_name(l)),
 		WRIT_KV("valid_until",
 			writ_format_time(writ_svid_not_after(l->pending), until, sizeof(until))));
 }
@@ -48,7 +56,12 @@ static void refused(struct writ_link *l, const struct writ_join_outcome *o)
 		writ__link_retry(l, "agent.join_failed", &err);
 		return;
 	}
-	if (!l->by_token) {
+	if (l->by == LINK_BY_PROVER) {
+		/* What is wrong with the machine's proof may be mended while we run. */
+		writ__link_retry_in(l, "agent.attest_refused", &err, writ_jitter(REFUSED_MS, 250));
+		return;
+	}
+	if (l->by == LINK_BY_KEY) {
 		l->proof_refused = true;
 		writ__link_retry(l, "agent.key_refused", &err);
 		return;
@@ -59,11 +72,32 @@ static void refused(struct writ_link *l, const struct writ_join_outcome *o)
 	writ__link_fatal(l, &err);
 }
 
-static void on_joined(void *arg, const struct writ_join_outcome *o)
+static void take_pending(struct writ_link *l, const struct writ_join_outcome *o)
+{
+	writ_svid_unref(l->pending);
+	l->pending = writ_svid_ref(o->svid);
+	l->pending_reattestable = o->reattestable;
+}
+
+/* Is its outcome the one that is waited for? */
+static bool join_ended(struct writ_link *l, const struct writ_join *j)
+{
+	bool counts = l->join == j;
+	l->joins--;
+	if (counts)
+		l->join = NULL;
+	if (l->proof == j) {
+		l->proof = NULL;
+		writ__link_proved(l);
+	}
+	return counts;
+}
+
+static void on_joined(void *arg, struct writ_join *j, const struct writ_join_outcome *o)
 {
 	struct writ_link *l = arg;
-	l->join = NULL;
-	if (l->at != LINK_JOIN) {
+	bool counts = join_ended(l, j);
+	if (!counts || l->at != LINK_JOIN) {
 		writ__link_settle(l);
 		return;
 	}
@@ -71,38 +105,60 @@ static void on_joined(void *arg, const struct writ_join_outcome *o)
 		refused(l, o);
 		return;
 	}
-	writ_svid_unref(l->pending);
-	l->pending = writ_svid_ref(o->svid);
-	l->pending_reattestable = o->reattestable;
+	take_pending(l, o);
 	writ__link_bundle(l);
+}
+
+static void start_join(struct writ_link *l,
+	void (*done)(void *arg, struct writ_join *j, const struct writ_join_outcome *o))
+{
+	const struct writ_join_config cfg = {
+		.loop = l->cfg.loop,
+		.channel = l->channel,
+		.td = writ_cstr(l->cfg.td),
+		.token = l->by == LINK_BY_TOKEN ? &l->cfg.token : NULL,
+		.prover = l->by == LINK_BY_PROVER ? l->cfg.prover : NULL,
+		.payload = writ_buf_str(&l->fresh.payload),
+		.old = l->state.svid,
+		.key = l->fresh.key,
+		.csr = writ_buf_str(&l->fresh.csr),
+		.deadline_ms = DEADLINE_MS,
+		.done = done,
+		.arg = l,
+	};
+	l->join = writ_join_start(&cfg);
+	l->proof = cfg.prover ? l->join : l->proof;
+	l->joins++;
+}
+
+/* Key, request and payload are there, or not. */
+static bool is_prepared(struct writ_link *l)
+{
+	if (l->fresh.err.rc == WRIT_OK && l->by == LINK_BY_PROVER)
+		l->fresh.err.rc = writ__link_prove_payload(l, &l->fresh.err);
+	if (l->fresh.err.rc != WRIT_OK)
+		writ__link_proved(l);
+	return l->fresh.err.rc == WRIT_OK;
 }
 
 static void have_key(struct writ_link *l)
 {
 	if (l->at != LINK_JOIN || !l->channel)
-		return;
-	if (l->fresh.err.rc != WRIT_OK) {
-		writ__link_retry(l, "agent.key_failed", &l->fresh.err);
-		return;
-	}
-	const struct writ_join_config cfg = {
-		.channel = l->channel,
-		.td = writ_cstr(l->cfg.td),
-		.token = l->by_token ? &l->cfg.token : NULL,
-		.old = l->state.svid,
-		.key = l->fresh.key,
-		.csr = writ_buf_str(&l->fresh.csr),
-		.deadline_ms = DEADLINE_MS,
-		.done = on_joined,
-		.arg = l,
-	};
-	l->join = writ_join_start(&cfg);
+		writ__link_proved(l);
+	else if (!is_prepared(l))
+		writ__link_retry(l, "agent.join_failed", &l->fresh.err);
+	else
+		start_join(l, on_joined);
 }
 
 void writ__link_join(struct writ_link *l)
 {
+	struct writ_err err = { 0 };
 	l->at = LINK_JOIN;
-	writ__link_fresh(l, have_key);
+	if (l->by == LINK_BY_PROVER && writ__link_prove(l, &err) != WRIT_OK)
+		writ__link_retry(l, "agent.attest_failed", &err);
+	else
+		writ__link_fresh(l, have_key);
 }
 
 /* --- the bundle, on the connection that has no SVID yet --- */
@@ -217,10 +273,10 @@ void writ__link_plan_renewal(struct writ_link *l)
 	writ_timer_start(l->renew, wait < 1 ? 1 : wait > 60000 ? 60000 : wait);
 }
 
-static void try_later(struct writ_link *l, const char *why)
+static void try_later(struct writ_link *l, const char *why, int64_t wait_ms)
 {
 	WRIT_LOG_LIMITED(WARN, "agent.renew_failed", WRIT_KV("error", why));
-	writ_timer_start(l->renew, writ_jitter(RETRY_MS, 250));
+	writ_timer_start(l->renew, writ_jitter(wait_ms, 250));
 }
 
 static void on_renewed(void *arg, struct writ_rpc *r, const ProtobufCMessage *message)
@@ -256,7 +312,7 @@ static void on_renew_end(void *arg, struct writ_rpc *r, const struct writ_rpc_st
 	if (s->rc != WRIT_OK)
 		(void)writ_rpc_status_err(s, "RenewAgent", &err);
 	if (!writ__link_judge(l, s))
-		try_later(l, err.msg);
+		try_later(l, err.msg, RETRY_MS);
 }
 
 static void renew_with_key(struct writ_link *l)
@@ -264,7 +320,7 @@ static void renew_with_key(struct writ_link *l)
 	if (l->at != LINK_UP)
 		return;
 	if (l->fresh.err.rc != WRIT_OK) {
-		try_later(l, l->fresh.err.msg);
+		try_later(l, l->fresh.err.msg, RETRY_MS);
 		return;
 	}
 	Spire__Api__Server__Agent__V1__AgentX509SVIDParams params =
@@ -285,10 +341,53 @@ static void renew_with_key(struct writ_link *l)
 	l->rpc = writ_rpc_start(l->channel, &call);
 }
 
+/* --- renewing by attesting again, on the connection that is there --- */
+
+static void on_reattested(void *arg, struct writ_join *j, const struct writ_join_outcome *o)
+{
+	struct writ_link *l = arg;
+	bool counts = join_ended(l, j);
+	/* A connection that broke off meanwhile is made again by a join of its own. */
+	if (!counts || l->at != LINK_UP) {
+		writ__link_settle(l);
+		return;
+	}
+	if (o->reason == SPIRE__API__TYPES__PERMISSION_DENIED_DETAILS__REASON__AGENT_BANNED) {
+		writ__link_banned(l);
+	} else if (o->rc != WRIT_OK) {
+		try_later(l, o->err.msg, is_final(o) ? REFUSED_MS : RETRY_MS);
+	} else {
+		take_pending(l, o);
+		l->stats.renewals++;
+		say_joined(l);
+		writ__link_save(l);
+	}
+}
+
+static void reattest_with_key(struct writ_link *l)
+{
+	if (l->at != LINK_UP || !l->channel)
+		writ__link_proved(l);
+	else if (!is_prepared(l))
+		try_later(l, l->fresh.err.msg, RETRY_MS);
+	else
+		start_join(l, on_reattested);
+}
+
+static void reattest(struct writ_link *l)
+{
+	struct writ_err err = { 0 };
+	l->by = LINK_BY_PROVER;
+	if (writ__link_prove(l, &err) != WRIT_OK)
+		try_later(l, err.msg, RETRY_MS);
+	else
+		writ__link_fresh(l, reattest_with_key);
+}
+
 void writ__link_on_renew(void *arg)
 {
 	struct writ_link *l = arg;
-	if (l->at != LINK_UP || l->rpc || l->pending)
+	if (l->at != LINK_UP || l->rpc || l->join || l->pending)
 		return;
 	int64_t not_before = writ_svid_not_before(l->state.svid);
 	int64_t life = writ_svid_not_after(l->state.svid) - not_before;
@@ -296,5 +395,8 @@ void writ__link_on_renew(void *arg)
 		writ__link_plan_renewal(l);
 		return;
 	}
-	writ__link_fresh(l, renew_with_key);
+	if (l->cfg.prover && l->state.reattestable)
+		reattest(l);
+	else
+		writ__link_fresh(l, renew_with_key);
 }

@@ -7,12 +7,20 @@
 
 #define CSR_MAX 4096
 
+static writ_rc prover_payload(struct fresh *f)
+{
+	writ_rc rc = f->prover->vt->payload(f->prover, &f->payload, &f->err);
+	return rc == WRIT_OK ? rc : writ_wrap(&f->err, rc, "%s", f->prover->vt->name);
+}
+
 static void fresh_work(struct writ_job *j)
 {
 	struct fresh *f = writ_container(j, struct fresh, job);
 	writ_rc rc = writ_key_generate(WRIT_KEY_P256, &f->key, &f->err);
 	if (rc == WRIT_OK)
 		rc = writ_csr_build(f->key, NULL, NULL, 0, &f->csr, &f->err);
+	if (rc == WRIT_OK && f->prover && !f->prover->vt->on_loop)
+		rc = prover_payload(f);
 	f->err.rc = rc;
 }
 
@@ -24,21 +32,30 @@ static void fresh_done(struct writ_job *j)
 		writ__link_settle(l);
 		return;
 	}
-	l->fresh.then(l);
+	if (!l->fresh.again) {
+		l->fresh.then(l);
+		return;
+	}
+	if (l->by != LINK_BY_PROVER && !l->proof)
+		writ__link_proved(l); /* whoever started it is not asked any more */
+	writ__link_fresh(l, l->fresh.then);
 }
 
 void writ__link_fresh(struct writ_link *l, void (*done)(struct writ_link *l))
 {
+	l->fresh.again = l->fresh.running;
+	l->fresh.then = done;
 	if (l->fresh.running)
 		return;
 	writ_key_unref(writ_steal(l->fresh.key));
 	writ_buf_done(&l->fresh.csr);
 	l->fresh.csr = WRIT_BUF(CSR_MAX);
+	writ_buf_reset(&l->fresh.payload);
+	l->fresh.prover = l->proving ? l->cfg.prover : NULL;
 	l->fresh.err.rc = WRIT_OK;
 	l->fresh.running = true;
 	l->fresh.job.work = fresh_work;
 	l->fresh.job.done = fresh_done;
-	l->fresh.then = done;
 	writ_job_run(l->cfg.loop, &l->fresh.job);
 }
 

@@ -39,9 +39,7 @@ plugins {{
 	KeyManager "disk" {{
 		plugin_data {{ keys_path = "{data}/keys.json" }}
 	}}
-	NodeAttestor "join_token" {{
-		plugin_data {{}}
-	}}
+	{attestors}
 }}
 health_checks {{
 	listener_enabled = true
@@ -70,9 +68,7 @@ plugins {{
 	KeyManager "disk" {{
 		plugin_data {{ directory = "{data}" }}
 	}}
-	NodeAttestor "join_token" {{
-		plugin_data {{}}
-	}}
+	{attestors}
 	WorkloadAttestor "unix" {{
 		plugin_data {{}}
 	}}
@@ -97,6 +93,9 @@ telemetry {{
 """
 
 
+JOIN_TOKEN = 'NodeAttestor "join_token" { plugin_data {} }'
+
+
 class Daemon:
     """A program of ours with a configuration and a place for its data; can be stopped and started again."""
 
@@ -105,7 +104,8 @@ class Daemon:
         self.health, self.metrics = free_port(), free_port()
         self.data = scene.dir / f"{name}-data"
         self.conf = scene.dir / f"{name}.conf"
-        self.values = {"td": TD, "data": self.data, "health": self.health, "metrics": self.metrics, "extra": "", **values}
+        self.values = {"td": TD, "data": self.data, "health": self.health, "metrics": self.metrics, "extra": "",
+                       "attestors": JOIN_TOKEN, **values}
         self.conf.write_text(template.format(**self.values))
         self.run, self.wrap = None, []
 
