@@ -17,9 +17,18 @@ struct writ_agent_sshpop { /* NodeAttestor "sshpop" */
 	char *host_key_path, *host_cert_path;
 };
 
+struct writ_agent_http_challenge { /* NodeAttestor "http_challenge" */
+	bool is_on;
+	char *hostname; /* NULL: the machine's */
+	char *agentname;
+	uint16_t port;            /* 0: any */
+	uint16_t advertised_port; /* 0: the same */
+};
+
 struct writ_agent_nodes {
 	struct writ_agent_x509pop x509pop;
 	struct writ_agent_sshpop sshpop;
+	struct writ_agent_http_challenge http_challenge;
 };
 
 #endif

@@ -27,9 +27,18 @@ struct writ_server_sshpop { /* NodeAttestor "sshpop" */
 	char *agent_path_template;                 /* checked */
 };
 
+struct writ_server_http_challenge { /* NodeAttestor "http_challenge" */
+	bool is_on;
+	struct writ_conf_strings allowed_dns_patterns; /* checked; none: any name */
+	uint16_t required_port;                        /* 0: any */
+	bool allow_non_root_ports, tofu;
+	bool allow_local_addresses; /* ours: loopback and link-local ones */
+};
+
 struct writ_server_nodes {
 	struct writ_server_x509pop x509pop;
 	struct writ_server_sshpop sshpop;
+	struct writ_server_http_challenge http_challenge;
 };
 
 /* The fields that an agent_path_template may use, up to NULL. */

@@ -191,4 +191,7 @@ void writ_server_config_check_nodes(
 		check_x509pop(&c->nodes.x509pop, root, d);
 	if (c->nodes.sshpop.is_on)
 		check_sshpop(&c->nodes.sshpop, root, d);
+	if (c->nodes.http_challenge.is_on)
+		writ_server_config_check_http_challenge(
+			&c->nodes.http_challenge, find_plugin(root, "http_challenge").pos, d);
 }

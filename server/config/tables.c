@@ -339,6 +339,8 @@ static const struct writ_conf_plugin_row plugin_rows[] = {
 	{ "KeyManager", "memory", &key_memory_table, ROW(key_memory) },
 	{ "NodeAttestor", "join_token", &join_token_table, ROW(join_token) },
 	{ "NodeAttestor", "x509pop", &writ_server_x509pop_table, ROW(nodes.x509pop) },
+	{ "NodeAttestor", "http_challenge", &writ_server_http_challenge_table,
+		ROW(nodes.http_challenge) },
 	{ "UpstreamAuthority", "disk", &upstream_disk_table, ROW(upstream_disk) },
 };
 const struct writ_conf_plugin_set writ_server_config_plugins = { plugin_types,

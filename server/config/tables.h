@@ -11,6 +11,10 @@ extern const struct writ_conf_plugin_set writ_server_config_plugins;
 /* node_tables.c */
 extern const struct writ_conf_table writ_server_x509pop_table;
 extern const struct writ_conf_table writ_server_sshpop_table;
+/* http_challenge.c */
+extern const struct writ_conf_table writ_server_http_challenge_table;
+void writ_server_config_check_http_challenge(const struct writ_server_http_challenge *c,
+	struct writ_conf_pos pos, struct writ_conf_diags *d);
 void writ_server_config_check_nodes(
 	struct writ_server_config *c, const struct writ_conf_node *root, struct writ_conf_diags *d);
 

@@ -106,6 +106,6 @@ void writ_node_attestors_close(struct writ_node_attestors *a);
 struct writ_node_attestor *writ_node_attestors_find(
 	const struct writ_node_attestors *a, struct writ_str name); /* NULL */
 
-extern const struct writ_node_attestor_vt writ_node_x509pop;
+extern const struct writ_node_attestor_vt writ_node_x509pop, writ_node_http_challenge;
 
 #endif
