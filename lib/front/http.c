@@ -354,6 +354,16 @@ static void look_up(struct writ_http *h)
 	give_up(h);
 }
 
+static void adopt(struct writ_http *h)
+{
+	h->step = CONNECT;
+	writ_timer_start(h->timer, h->req.deadline_ms);
+	if (writ_poll_new(h->req.loop, h->fd, on_socket, h, &h->poll, &h->err) == WRIT_OK)
+		writ_poll_set(h->poll, WRIT_WRITABLE);
+	else
+		give_up(h);
+}
+
 static void on_start(struct writ_task *t)
 {
 	struct writ_http *h = writ_container(t, struct writ_http, task);
@@ -362,6 +372,8 @@ static void on_start(struct writ_task *t)
 		free_http(h);
 	} else if (h->err.rc != WRIT_OK) {
 		give_up(h);
+	} else if (h->req.has_socket) {
+		adopt(h);
 	} else {
 		look_up(h);
 	}
@@ -412,7 +424,7 @@ struct writ_http *writ_http_start(const struct writ_http_request *req)
 	h->req.host = h->host;
 	h->name = strchr(req->host, ':') ? writ_asprintf("[%s]:%u", req->host, req->port)
 					 : writ_asprintf("%s:%u", req->host, req->port);
-	h->fd = -1;
+	h->fd = req->has_socket ? req->socket : -1;
 	h->out = WRIT_BUF(REQUEST_MAX);
 	h->head = WRIT_BUF(WRIT_HTTP_HEAD_MAX + READ_MAX);
 	h->no_body = strcmp(req->method, "HEAD") == 0;

@@ -33,6 +33,9 @@ struct writ_http_request {
 	size_t body_max;          /* of the answer: one that is larger fails with WRIT_ELIMIT */
 	int64_t deadline_ms;      /* for all of it */
 	bool distrust_host; /* a stranger chose it: not to addresses of this machine or link */
+	bool has_socket;    /* socket is connected already, to a Unix socket perhaps: then host and
+			       port are only what the request says */
+	int socket;         /* start takes it over */
 	/* Exactly once, never inside start; the request is gone after it. */
 	void (*done)(void *arg, const struct writ_http_answer *a);
 	void *arg;

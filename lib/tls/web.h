@@ -14,6 +14,7 @@ struct writ_tls_web_config {
 	struct writ_cert *const *chain; /* of ours, the leaf first; may be empty */
 	size_t n_chain;
 	struct writ_key *key; /* of chain[0] */
+	bool unverified;      /* no check, no CAs: only where something else says who answers */
 };
 
 /* A context for connections to that host, TLS 1.2 or later: of a connection made from it,
