@@ -276,6 +276,8 @@ static const struct writ_conf_plugin_row plugin_rows[] = {
 	{ "KeyManager", "memory", &key_memory_table, ROW(key_memory) },
 	{ "NodeAttestor", "join_token", &join_token_table, ROW(join_token_attestor) },
 	{ "NodeAttestor", "x509pop", &writ_agent_x509pop_table, ROW(nodes.x509pop) },
+	{ "NodeAttestor", "http_challenge", &writ_agent_http_challenge_table,
+		ROW(nodes.http_challenge) },
 	{ "WorkloadAttestor", "unix", &unix_table, ROW(unix_attestor) },
 	{ "WorkloadAttestor", "systemd", &systemd_table, ROW(systemd_attestor) },
 	{ "WorkloadAttestor", "container", &container_table, ROW(container_attestor) },
