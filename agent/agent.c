@@ -42,6 +42,7 @@ static void free_agent(struct writ_agent *a)
 	if (a->cache)
 		writ_cache_free(a->cache);
 	writ_decisions_free(a->decisions);
+	writ_launches_free(a->launches);
 	writ__agent_close_attest(a);
 	writ_prover_close(a->prover);
 	writ_state_done(&a->state);
@@ -84,6 +85,9 @@ static writ_rc open_wlapi(struct writ_agent *a, struct writ_err *err)
 		.socket_path = a->cfg->socket_path,
 		.per_uid = (uint32_t)a->cfg->max_connections_per_uid,
 		.per_process = (uint32_t)a->cfg->max_connections_per_process,
+		.trust_domain = a->cfg->trust_domain,
+		.run = &a->cfg->run,
+		.launches = a->launches,
 		.is_ready = is_ready,
 		.arg = a,
 	};
@@ -181,7 +185,9 @@ writ_rc writ_agent_start(struct writ_loop *loop, const struct writ_agent_config 
 	a->loop = loop;
 	a->cfg = cfg;
 	a->hooks = *hooks;
-	writ_rc rc = writ__agent_open_attest(a, err);
+	writ_rc rc = writ__agent_open_launches(a, hooks->keeper, err);
+	if (rc == WRIT_OK)
+		rc = writ__agent_open_attest(a, err);
 	if (rc == WRIT_OK)
 		rc = writ__agent_load_state(a, token, err);
 	if (rc == WRIT_OK)
@@ -255,5 +261,7 @@ void writ_agent_stop(struct writ_agent *a, int64_t deadline_ms, void (*done)(voi
 {
 	a->stopped = done;
 	a->stopped_arg = arg;
+	if (a->launches)
+		writ_launches_stop(a->launches);
 	writ_wlapi_stop(a->wlapi, deadline_ms, on_wlapi_stopped, a);
 }

@@ -10,9 +10,14 @@
 
 struct writ_agent;
 
+/* Before the process has threads or gives up rights: what starts and ends the cgroups of launches.
+ * Its descriptor is for the hooks; -1: nobody may use writ run, or it cannot be had (logged). */
+int writ_agent_start_keeper(const struct writ_agent_config *cfg);
+
 struct writ_agent_hooks {
 	void (*fatal)(void *arg, const struct writ_err *err); /* it cannot go on: stop it */
 	void *arg;
+	int keeper; /* owned by the agent from now on */
 };
 
 /* Blocks on files. cfg is borrowed while it lives; token is moved from (empty: none). */

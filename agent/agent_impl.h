@@ -28,6 +28,7 @@ struct writ_agent {
 	struct writ_link *link;
 	struct writ_decisions *decisions;
 	struct writ_wlapi *wlapi;
+	struct writ_launches *launches; /* NULL: no writ run */
 	struct writ_admin *admin;
 	char *server;                  /* address:port, for messages */
 	int64_t started_at, synced_at; /* Unix seconds; 0: never */
@@ -40,6 +41,8 @@ struct writ_agent {
 WRIT_MUST writ_rc writ__agent_load_state(
 	struct writ_agent *a, struct writ_secret *token, struct writ_err *err);
 WRIT_MUST writ_rc writ__agent_open_attest(struct writ_agent *a, struct writ_err *err);
+/* launch.c; owns keeper */
+WRIT_MUST writ_rc writ__agent_open_launches(struct writ_agent *a, int keeper, struct writ_err *err);
 void writ__agent_close_attest(struct writ_agent *a);
 
 #endif

@@ -56,10 +56,10 @@ static void on_stop(void *arg)
 }
 
 static writ_rc serve(struct writ_loop *loop, const struct writ_agent_config *cfg,
-	struct writ_secret *token, struct writ_err *err)
+	struct writ_secret *token, int keeper, struct writ_err *err)
 {
 	struct program p = { .why = { .rc = WRIT_OK } };
-	const struct writ_agent_hooks hooks = { on_fatal, &p };
+	const struct writ_agent_hooks hooks = { on_fatal, &p, keeper };
 	const struct writ_daemon_config daemon = {
 		.loop = loop,
 		.name = "writ-agent",
@@ -92,13 +92,15 @@ static writ_rc run(
 {
 	struct writ_loop *loop = NULL;
 	writ_rc rc = writ_daemon_open_log(&cfg->log, "writ-agent", err);
-	if (rc == WRIT_OK)
-		rc = writ_loop_new(&loop, err);
+	if (rc != WRIT_OK)
+		return rc;
+	int keeper = writ_agent_start_keeper(cfg);
+	rc = writ_loop_new(&loop, err);
 	if (rc != WRIT_OK)
 		return rc;
 	writ_daemon_raise_limits();
 	writ_rpc_init();
-	rc = serve(loop, cfg, token, err);
+	rc = serve(loop, cfg, token, keeper, err);
 	writ_rpc_shutdown();
 	writ_loop_free(loop);
 	writ_job_shutdown();

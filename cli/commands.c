@@ -13,6 +13,7 @@ const struct writ_command_group *const writ_command_groups[] = {
 	&writ_commands_bundle,
 	&writ_commands_x509,
 	&writ_commands_svid,
+	&writ_commands_run,
 	&writ_commands_curl,
 	&writ_commands_health,
 	&writ_commands_help,

@@ -7,12 +7,24 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A peer's text must not move the terminal; quotes in it are to be copied as they are. */
+static void add_safe(struct writ_buf *out, struct writ_str text)
+{
+	struct writ_str part;
+	bool more;
+	do {
+		more = writ_str_cut(&text, '"', &part);
+		writ_buf_add_json(out, part);
+		if (more)
+			writ_buf_add_byte(out, '"');
+	} while (more);
+}
+
 static int report(const struct writ_invocation *in, const struct writ_err *err, writ_rc rc)
 {
 	if (rc != WRIT_OK) {
 		WRIT_AUTO(writ_buf_done) struct writ_buf text = WRIT_BUF(4096);
-		writ_buf_add_json(
-			&text, writ_cstr(err->msg)); /* a peer's text must not move the terminal */
+		add_safe(&text, writ_cstr(err->msg));
 		fprintf(stderr, "writ%s%s: %s\n", in->command ? " " : "",
 			in->command ? in->command->words : "", writ_buf_cstr(&text));
 		if (in->next)

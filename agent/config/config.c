@@ -56,6 +56,48 @@ static void check_sockets(
 			"give it a folder of its own");
 }
 
+/* Checked by what a path of a SPIFFE ID may hold; nobody may claim all there are. */
+static bool is_path(const char *p)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789-._";
+	while (*p == '/') {
+		size_t n = strspn(p + 1, letters);
+		if (!n || strspn(p + 1, ".") == n)
+			return false;
+		p += n + 1;
+	}
+	return *p == '\0';
+}
+
+static void check_run(const struct writ_agent_config *c, const struct writ_conf_node *root,
+	struct writ_conf_diags *d)
+{
+	const struct writ_agent_run_rule *rules = c->run.allow.items;
+	if (c->run.is_on && !c->run.allow.n)
+		writ_conf_diag_add(d, WRIT_CONF_WARNING, where(root, "run"),
+			"run allows nobody: add allow = [ { uid = 1000, prefix = "
+			"\"/agents/dev\" } ]");
+	for (size_t i = 0; i < c->run.allow.n; i++) {
+		const char *prefix = rules[i].prefix;
+		if (rules[i].uid < 0 && rules[i].gid < 0)
+			writ_conf_diag_add(d, WRIT_CONF_ERROR, where(root, "run"),
+				"a rule in run.allow says neither uid nor gid: whom does it "
+				"allow?");
+		if (prefix && (!prefix[0] || !is_path(prefix)))
+			writ_conf_diag_add(d, WRIT_CONF_ERROR, where(root, "run"),
+				"prefix %s in run.allow is no path of an identity: write it like "
+				"\"/agents/dev\", without a slash at the end",
+				WRIT_CONF_Q(prefix));
+		else if (prefix && strncmp(prefix, "/spire", 6) == 0 &&
+			(prefix[6] == '\0' || prefix[6] == '/'))
+			writ_conf_diag_add(d, WRIT_CONF_ERROR, where(root, "run"),
+				"prefix %s in run.allow: identities below /spire belong to servers "
+				"and agents",
+				WRIT_CONF_Q(prefix));
+	}
+}
+
 static bool is_path_written_in_plugin(const struct writ_conf_node *root)
 {
 	struct writ_conf_plugin all[WRIT_CONF_PLUGINS_MAX];
@@ -102,6 +144,7 @@ writ_rc writ_agent_config_load(const char *path, const struct writ_conf_source *
 	check_bootstrap(&c, root, d);
 	check_token(&c, root, d);
 	check_sockets(&c, root, d);
+	check_run(&c, root, d);
 	check_attestors(&c, root, d);
 	rc = writ_conf_diags_check(d, err);
 	if (rc == WRIT_OK)

@@ -27,6 +27,17 @@ struct writ_agent_plugin { /* one without keys */
 	bool is_on;
 };
 
+/* Who may claim which identities with `writ run`. Uid and gid: -1: not looked at, never both. */
+struct writ_agent_run_rule {
+	int64_t uid, gid;
+	char *prefix; /* "/agents/dev": checked */
+	bool children;
+};
+struct writ_agent_run {
+	bool is_on;
+	struct writ_conf_list allow; /* struct writ_agent_run_rule */
+};
+
 struct writ_agent_config {
 	char *trust_domain; /* lower case, checked */
 	char *server_address;
@@ -49,6 +60,7 @@ struct writ_agent_config {
 	bool discover_workload_path;   /* whether exe and its hash become selectors: the one that
 					  counts */
 	int64_t max_connections_per_uid, max_connections_per_process;
+	struct writ_agent_run run;
 	struct writ_conf_health health;
 	struct writ_conf_telemetry telemetry;
 	const struct writ_conf_node *plugins; /* while loading; NULL then */

@@ -33,6 +33,53 @@ static const struct writ_conf_field experimental_fields[] = {
 static const struct writ_conf_table experimental_table = { "agent.experimental",
 	experimental_fields, WRIT_COUNT(experimental_fields), 0 };
 
+#define RULE(member) .offset = offsetof(struct writ_agent_run_rule, member)
+
+static const struct writ_conf_field run_rule_fields[] = {
+	{ .key = "uid",
+		.type = WRIT_CONF_INT,
+		.def = "-1",
+		.min = -1,
+		.max = UINT32_MAX - 1,
+		RULE(uid),
+		.help = "The user; -1: any member of the group." },
+	{ .key = "gid",
+		.type = WRIT_CONF_INT,
+		.def = "-1",
+		.min = -1,
+		.max = UINT32_MAX - 1,
+		RULE(gid),
+		.help = "A group that the user has to be in; -1: not looked at." },
+	{ .key = "prefix",
+		.type = WRIT_CONF_STRING,
+		.flags = WRIT_CONF_REQUIRED,
+		.max = 2048,
+		RULE(prefix),
+		.help = "The identities: this path, such as \"/agents/dev\", and all below it." },
+	{ .key = "children",
+		.type = WRIT_CONF_BOOL,
+		.def = "false",
+		RULE(children),
+		.help = "Whether writ run -children may give them to what the command starts, "
+			"too." },
+};
+static const struct writ_conf_table run_rule_table = { "agent.run.allow", run_rule_fields,
+	WRIT_COUNT(run_rule_fields), sizeof(struct writ_agent_run_rule) };
+
+#define RUN(member) .offset = offsetof(struct writ_agent_run, member)
+
+static const struct writ_conf_field run_fields[] = {
+	{ .type = WRIT_CONF_PRESENT, RUN(is_on) },
+	{ .key = "allow",
+		.type = WRIT_CONF_BLOCK,
+		.flags = WRIT_CONF_REPEATED,
+		.block = &run_rule_table,
+		RUN(allow),
+		.help = "Who may run commands under which identities; nobody else may." },
+};
+static const struct writ_conf_table run_table = { "agent.run", run_fields, WRIT_COUNT(run_fields),
+	sizeof(struct writ_agent_run) };
+
 #define AT(member) .offset = offsetof(struct writ_agent_config, member)
 
 static const struct writ_conf_field agent_fields[] = {
@@ -140,6 +187,11 @@ static const struct writ_conf_field agent_fields[] = {
 		.def = "false",
 		AT(disable_sds_api),
 		.help = "Whether Envoy's secret discovery is refused." },
+	{ .key = "run",
+		.type = WRIT_CONF_BLOCK,
+		.block = &run_table,
+		AT(run),
+		.help = "Lets users start commands under identities of their own: writ run." },
 	WRIT_CONF_REFUSE("disable_workload_api", "false",
 		"the Workload API would be served against your will: remove it, or do not start "
 		"the agent"),

@@ -127,7 +127,10 @@ static void no_match(struct stream *s)
 {
 	struct writ_err why = { 0 };
 	(void)writ_fail(&why, WRIT_EDENIED,
-		s->sent ? "no entry matches it any more"
+		s->run_child
+			? "it is in a launch that means its command alone (see writ run -children)"
+			: s->sent
+			? "no entry matches it any more"
 			: "no entry matches it: compare the selectors with writ entry show");
 	s->w->stats.denied_no_match++;
 	writ__deny(s, &why);
@@ -152,7 +155,7 @@ static void look_at(struct stream *s)
 			fail(s, WRIT_EUNAVAIL, "the agent has not reached its server yet");
 		return;
 	}
-	size_t n = writ_cache_match(cache, &s->facts.answer.selectors, found, WRIT_MATCHES_MAX);
+	size_t n = writ__match(s, found);
 	rewatch(s, found, n);
 	if (!n) {
 		no_match(s);

@@ -6,12 +6,14 @@
 
 #include "grpc/health/v1/health.pb-c.h"
 #include "workloadapi.pb-c.h"
+#include "writ/run/v1/run.pb-c.h"
 
 #define SOCKET_MODE    0777
 #define FOLDER_MODE    0755
 #define STREAMS_EACH   3 /* of a connection, where an operator allows many connections */
 #define REQUEST_MAX    (1024 * 1024)
 #define SERVICE_PREFIX "/SpiffeWorkloadAPI/"
+#define HEALTH_PREFIX  "/grpc.health.v1.Health/"
 #define HEADER         "workload.spiffe.io"
 
 static void fetch_x509_svid(struct writ_call *c)
@@ -51,12 +53,17 @@ static const struct writ_rpc_method methods[] = {
 		unimplemented),
 	ROW("FetchWITSVID", STREAM, witsvidrequest, witsvidresponse, unimplemented),
 	ROW("FetchWITBundles", STREAM, witbundles_request, witbundles_response, unimplemented),
-	{ .path = "/grpc.health.v1.Health/Check",
+	{ .path = "/writ.run.v1.Run/Launch",
+		.kind = WRIT_RPC_SERVER_STREAM,
+		.in = &writ__run__v1__launch_request__descriptor,
+		.out = &writ__run__v1__launch_response__descriptor,
+		.handle = writ__run_launch },
+	{ .path = HEALTH_PREFIX "Check",
 		.kind = WRIT_RPC_UNARY,
 		.in = &grpc__health__v1__health_check_request__descriptor,
 		.out = &grpc__health__v1__health_check_response__descriptor,
 		.handle = writ__health_check },
-	{ .path = "/grpc.health.v1.Health/Watch",
+	{ .path = HEALTH_PREFIX "Watch",
 		.kind = WRIT_RPC_SERVER_STREAM,
 		.in = &grpc__health__v1__health_check_request__descriptor,
 		.out = &grpc__health__v1__health_check_response__descriptor,
@@ -69,7 +76,7 @@ static void check_header(struct writ_call *c)
 	struct writ_wlapi *w = writ_call_program(c);
 	struct writ_err err = { 0 };
 	size_t n = 0;
-	if (!writ_str_starts(writ_cstr(writ_call_method(c)->path), WRIT_STR(SERVICE_PREFIX))) {
+	if (writ_str_starts(writ_cstr(writ_call_method(c)->path), WRIT_STR(HEALTH_PREFIX))) {
 		writ_call_run(c);
 		return;
 	}

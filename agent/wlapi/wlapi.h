@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "cache/cache.h"
+#include "run/launches.h"
+#include "run/rules.h"
 #include "wlapi/caller.h"
 #include "wlapi/decisions.h"
 
@@ -20,7 +22,10 @@ struct writ_wlapi_config {
 	struct writ_decisions *decisions;
 	const char *socket_path;
 	uint32_t per_uid, per_process; /* connections */
-	bool (*is_ready)(void *arg);   /* for health; NULL: as soon as the cache is synced */
+	const char *trust_domain;
+	const struct writ_agent_run *run; /* who may start what */
+	struct writ_launches *launches;   /* NULL: nobody may, or it is not possible here */
+	bool (*is_ready)(void *arg);      /* for health; NULL: as soon as the cache is synced */
 	void *arg;
 };
 

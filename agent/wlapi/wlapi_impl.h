@@ -26,6 +26,7 @@ struct stream {
 	struct writ_attesting *attesting; /* NULL: none under way */
 	struct writ_facts facts;
 	bool attested, sending, stale, waits, sent;
+	bool run_child; /* in a launch that does not mean it */
 	bool fresh;     /* facts are of this very turn of the loop */
 	uint64_t round; /* of w when it was looked at last */
 	int64_t started_us, wait_until_ms;
@@ -61,6 +62,11 @@ extern const struct stream_kind writ__stream_x509_bundles;
 /* decide.c: decisions for the log and the audit. */
 void writ__deny(struct stream *s, const struct writ_err *why);
 void writ__grant(const struct stream *s);
+
+/* run.c: launches. */
+void writ__run_launch(struct writ_call *c);
+/* The entries that fit this caller, with what a launch adds to its selectors. */
+size_t writ__match(struct stream *s, struct writ_entry **found);
 
 /* health.c */
 void writ__health_check(struct writ_call *c);

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* launches: the commands that run under an identity of their own now, and which processes belong to
+ * them. A launch is one cgroup that only the keeper can fill; being in it is what gives the
+ * selectors run:id and run:as. Loop thread. */
+#ifndef WRIT_AGENT_LAUNCHES_H
+#define WRIT_AGENT_LAUNCHES_H
+
+#include "attest/selectors.h"
+#include "loop/loop.h"
+#include "run/keeper.h"
+
+#define WRIT_LAUNCHES_MAX     256
+#define WRIT_LAUNCHES_PER_UID 64
+
+struct writ_launches;
+struct writ_launch;
+
+struct writ_launches_config {
+	struct writ_loop *loop;
+	int keeper; /* owned from now on, whatever happens */
+	/* A launch is over: what its processes were given is to be taken back, at once. */
+	void (*over)(void *arg, const char *id);
+	void *arg;
+};
+WRIT_MUST writ_rc writ_launches_new(
+	const struct writ_launches_config *cfg, struct writ_launches **ret, struct writ_err *err);
+/* From now on what ends is left to the keeper, which gives commands time to end by themselves. */
+void writ_launches_stop(struct writ_launches *ls);
+void writ_launches_free(struct writ_launches *ls); /* ends the keeper; NULL is fine */
+
+struct writ_launch_spec {
+	const char *as; /* copied */
+	pid_t parent, pid;
+	uid_t uid;
+	gid_t gid;
+	bool children; /* of the command: they are meant too */
+	/* Once: it runs, and the command may go on. */
+	void (*started)(void *arg, struct writ_launch *l);
+	/* Once, last: why is NULL after the command's own end, when its cgroup is gone. */
+	void (*ended)(void *arg, const struct writ_err *why);
+	void *arg;
+};
+/* WRIT_ELIMIT: too many. WRIT_EUNAVAIL: no keeper. After WRIT_OK ended is called, never inside. */
+WRIT_MUST writ_rc writ_launch_start(struct writ_launches *ls, const struct writ_launch_spec *spec,
+	struct writ_launch **ret, struct writ_err *err);
+const char *writ_launch_id(const struct writ_launch *l);
+/* Whoever asked for it is gone: ends all in it; neither function is called any more. */
+void writ_launch_drop(struct writ_launch *l);
+
+/* How a process stands to the launches there are. */
+enum writ_run_place {
+	WRIT_RUN_NONE,  /* in none */
+	WRIT_RUN_MEANT, /* it has the selectors run:id and run:as, which were added to out */
+	WRIT_RUN_CHILD, /* in the cgroup of one that means its command alone */
+};
+/* Reads /proc/PID/cgroup, and only when there are launches. pidfd: of that process, which must be
+ * known to be the caller; out is not sealed afterwards. */
+enum writ_run_place writ_launches_select(
+	struct writ_launches *ls, pid_t pid, int pidfd, struct writ_selectors *out);
+size_t writ_launches_count(const struct writ_launches *ls);
+
+#endif

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""writ run: a command under an identity of its own. Needs root, for cgroups and for users to play with."""
+import json
+import os
+import signal
+import time
+import unittest
+from pathlib import Path
+
+from kit.proc import BIN, IS_ROOT, wait_for
+from kit.world import TD, Case, main
+
+ALICE, BOB = 41001, 41002
+CGROUPS = [p for p in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")) if (p / "cgroup.procs").exists()]
+CAN = IS_ROOT and CGROUPS and os.access(CGROUPS[0], os.W_OK)
+AS = "/agents/dev/foo"
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (OSError, IndexError):
+        return False
+
+
+@unittest.skipUnless(CAN, "writ run is tested as root, where cgroup v2 can be changed")
+class Run(Case):
+    agent_extra = f"""run {{ allow = [
+		{{ uid = {ALICE}, prefix = "/agents/dev" }},
+		{{ uid = {ALICE}, prefix = "/agents/team", children = true }},
+	] }}"""
+
+    @classmethod
+    def prepare(cls):
+        w = cls.world.start()
+        for path in (AS, "/agents/team/x", "/agents/devil"):
+            w.entry(path[1:], f"run:as:{path}")
+        cls.writ = w.tool("writ", BIN)
+        wait_for(lambda: cls.run_as(AS, cls.writ, "svid", "fetch").returncode == 0, 10, "the first launch works")
+
+    @classmethod
+    def run_as(cls, path, *command, uid=ALICE, flags=(), **more):
+        return cls.world.scene.run([cls.writ, "run", "-as", path, *flags, "--", *command], env=cls.world.endpoint, uid=uid,
+                                   **more)
+
+    def start_as(self, path, *command, uid=ALICE, flags=()):
+        program = self.world.scene.start("run", [self.writ, "run", "-as", path, *flags, "--", *command],
+                                         env=self.world.endpoint, uid=uid)
+        return program
+
+    def fetch(self):
+        return [self.writ, "svid", "fetch", "-timeout", "5s", "-o", "json"]
+
+    def script(self, name, text):
+        path = self.world.dir / name
+        path.write_text(text.replace("@WRIT@", str(self.writ)).replace("@DIR@", str(self.scratch())))
+        path.chmod(0o755)
+        return path
+
+    def scratch(self):
+        path = self.world.dir / "scratch"
+        path.mkdir(exist_ok=True)
+        path.chmod(0o777)
+        return path
+
+    def cell(self, pid):
+        """The cgroup folder of a launched process."""
+        for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+            if line.startswith("0::/writ.run/"):
+                return Path(str(CGROUPS[0]) + line[3:])
+        return None
+
+    # --- who gets it ---
+
+    def test_the_command_gets_its_svid(self):
+        done = self.run_as(AS, *self.fetch())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([s["spiffe_id"] for s in json.loads(done.stdout)["svids"]], [f"spiffe://{TD}{AS}"])
+
+    def test_the_same_program_and_user_outside_gets_nothing(self):
+        holder = self.start_as(AS, "sleep", "60")
+        wait_for(lambda: holder.children().get("sleep"), 5, "the command runs")
+        done = self.world.scene.run(self.fetch(), env=self.world.endpoint, uid=ALICE)
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertIn("no identity issued", done.stderr)
+        holder.stop()
+
+    def test_a_child_gets_nothing(self):
+        for shell in ('"$@"; exit $?', 'sh -c \'"$@"; exit $?\' x "$@"; exit $?', '( ( "$@" ) ); exit $?'):
+            with self.subTest(shell):
+                done = self.run_as(AS, "sh", "-c", shell, "x", *self.fetch())
+                self.assertEqual(done.returncode, 4, done.stdout + done.stderr)
+                self.assertIn("no identity issued", done.stderr)
+
+    def test_a_program_that_the_command_becomes_is_the_command(self):
+        done = self.run_as(AS, "sh", "-c", 'exec "$@"', "x", *self.fetch())
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_children_get_it_where_that_is_asked_and_allowed(self):
+        done = self.run_as("/agents/team/x", "sh", "-c", '"$@"; exit $?', "x", *self.fetch(), flags=["-children"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([s["spiffe_id"] for s in json.loads(done.stdout)["svids"]], [f"spiffe://{TD}/agents/team/x"])
+        done = self.run_as(AS, "true", flags=["-children"])
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertIn(f'run {{ allow = [ {{ uid = {ALICE}, prefix = "/agents/dev", children = true }} ] }}', done.stderr)
+
+    def test_two_launches_are_two(self):
+        done = self.run_as(AS, self.writ, "run", "-as", "/agents/team/x", "--", *self.fetch())
+        self.assertEqual([s["spiffe_id"] for s in json.loads(done.stdout)["svids"]], [f"spiffe://{TD}/agents/team/x"])
+
+    # --- who may ---
+
+    def test_others_are_refused_with_the_line_that_would_allow_it(self):
+        for uid, path, prefix in ((BOB, AS, "/agents/dev"), (ALICE, "/agents/devil", "/agents"), (0, AS, "/agents/dev")):
+            with self.subTest(uid=uid, path=path):
+                done = self.run_as(path, "true", uid=uid)
+                self.assertEqual(done.returncode, 4, done.stderr)
+                self.assertIn(f'run {{ allow = [ {{ uid = {uid}, prefix = "{prefix}" }} ] }}', done.stderr)
+
+    def test_without_an_entry_the_text_says_which(self):
+        done = self.run_as("/agents/dev/nobody", "true")
+        self.assertEqual(done.returncode, 7, done.stderr)
+        self.assertIn(f"writ entry create -parentID ... -spiffeID spiffe://{TD}/agents/dev/nobody "
+                      "-selector run:as:/agents/dev/nobody", done.stderr)
+
+    def test_paths_that_are_none_are_refused(self):
+        for path, code in (("/agents/../x", 2), ("/agents/dev/", 2), ("/", 2), ("/spire/agent/x", 4), ("/agents//x", 2)):
+            with self.subTest(path):
+                self.assertEqual(self.run_as(path, "true").returncode, code)
+
+    def test_nobody_else_can_enter_the_cgroup(self):
+        holder = self.start_as(AS, "sleep", "60")
+        pid = wait_for(lambda: holder.children().get("sleep"), 5, "the command runs")[0]
+        cell = wait_for(lambda: self.cell(pid), 5, "it is in its cgroup")
+        for name in ("cgroup.procs", "cgroup.threads", "cgroup.kill"):
+            done = self.world.scene.run(["sh", "-c", f"echo $$ >{cell / name}"], uid=ALICE)
+            self.assertIn("Permission denied", done.stderr)
+        done = self.world.scene.run(["mkdir", cell / "below"], uid=ALICE)
+        self.assertIn("Permission denied", done.stderr)
+        self.assertEqual((cell / "cgroup.procs").read_text().split(), [str(pid)])
+        holder.stop()
+
+    # --- as if it were not there ---
+
+    def test_exit_code_and_signals_are_passed_on(self):
+        for shell, code in (("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143), ("kill -KILL $$", 137)):
+            with self.subTest(shell):
+                self.assertEqual(self.run_as(AS, "sh", "-c", shell).returncode, code)
+        for number, code in ((signal.SIGUSR1, 11), (signal.SIGINT, 12), (signal.SIGTERM, 143), (signal.SIGHUP, 129)):
+            with self.subTest(number):
+                p = self.start_as(AS, "sh", "-c", 'trap "exit 11" USR1; trap "exit 12" INT; echo ready; '
+                                                  'while :; do sleep 0.02; done')
+                p.wait_out("ready")
+                os.kill(p.pid, number)
+                self.assertEqual(p.wait_end(), code)
+
+    def test_what_cannot_be_started_says_why(self):
+        done = self.run_as(AS, "/no/such/program")
+        self.assertEqual((done.returncode, "No such file" in done.stderr), (127, True), done.stderr)
+        done = self.run_as(AS, "/etc/passwd")
+        self.assertEqual((done.returncode, "Permission denied" in done.stderr), (126, True), done.stderr)
+
+    def test_input_output_and_environment_are_the_commands_own(self):
+        done = self.run_as(AS, "sh", "-c", "cat; echo $SPIFFE_ENDPOINT_SOCKET; echo problem >&2", stdin="hello\n")
+        self.assertEqual(done.stdout, f"hello\nunix://{self.world.socket}\n")
+        self.assertEqual(done.stderr, "problem\n")
+        done = self.run_as(AS, "sh", "-c", "ls /proc/self/fd | wc -l; grep SigBlk /proc/self/status")
+        self.assertIn("SigBlk:\t0000000000000000", done.stdout)
+
+    # --- and its end ---
+
+    def test_at_the_end_nothing_is_left(self):
+        out = self.scratch() / "leftover"
+        out.unlink(missing_ok=True)
+        worker = self.script("worker", """#!/bin/sh
+while :; do
+	"@WRIT@" svid fetch -silent -timeout 1s && echo "got $(date +%s.%N)" >>"@DIR@/leftover"
+done
+""")
+        main_ = self.script("main", f"""#!/bin/sh
+setsid {worker} >/dev/null 2>&1 &
+echo $! >"@DIR@/leftover.pid"
+while ! [ -s "@DIR@/leftover" ]; do sleep 0.01; done
+date +%s.%N >"@DIR@/end"
+""")
+        done = self.run_as("/agents/team/x", main_, flags=["-children"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        returned = time.time()
+        end = float((self.scratch() / "end").read_text())
+        pid = int((self.scratch() / "leftover.pid").read_text())
+        self.assertFalse(alive(pid), "what the command left running has ended with it")
+        time.sleep(0.3)
+        last = max(float(x) for x in out.read_text().split()[1::2])
+        self.assertLess(last, end + 0.1)
+        self.assertLess(returned - end, 1.0)
+        self.assert_nothing_left()
+
+    def test_an_open_stream_of_a_child_ends_with_the_launch(self):
+        p = self.start_as("/agents/team/x", "sh", "-c", f'"{self.writ}" svid watch & while :; do sleep 0.02; done',
+                          flags=["-children"])
+        p.wait_out(r"agents/team/x")
+        command = wait_for(lambda: p.children().get("sh"), 5, "the command runs")[0]
+        os.kill(command, signal.SIGKILL)
+        self.assertEqual(p.wait_end(), 137)
+        self.assert_nothing_left()
+
+    def test_killing_the_cli_leaves_nothing(self):
+        p = self.start_as("/agents/team/x", "sh", "-c", "sleep 600 & echo up; sleep 600; true", flags=["-children"])
+        p.wait_out("up")
+        pids = wait_for(lambda: (lambda c: c if len(c.get("sleep", [])) == 2 else None)(p.children()), 5, "all run")
+        p.kill()
+        for pid in [*pids["sh"], *pids["sleep"]]:
+            wait_for(lambda pid=pid: not alive(pid), 2, "the command has ended")
+        self.assert_nothing_left()
+
+    def test_killing_the_agent_leaves_nothing(self):
+        gentle = self.start_as(AS, "sh", "-c", 'trap "exit 3" TERM; echo up; while :; do sleep 0.02; done')
+        stubborn = self.start_as(AS, "sh", "-c", 'trap "" TERM; echo up; while :; do sleep 0.02; done')
+        gentle.wait_out("up")
+        stubborn.wait_out("up")
+        keeper = self.world.agent.run.children()["writ-run-keeper"][0]
+        try:
+            self.world.agent.run.kill()
+            self.assertEqual(gentle.wait_end(2), 3, gentle.err)
+            self.assertIn("the agent has ended this launch", gentle.err)
+            self.assertEqual(stubborn.wait_end(5), 137)
+            wait_for(lambda: not alive(keeper), 3, "the keeper has ended")
+            self.assert_nothing_left()
+        finally:
+            self.world.agent.start()
+        self.assertEqual(self.run_as(AS, *self.fetch()).returncode, 0)
+
+    def test_killing_agent_and_keeper_is_mended_at_the_next_start(self):
+        p = self.start_as(AS, "sh", "-c", 'trap "" TERM; echo up; while :; do sleep 0.02; done')
+        p.wait_out("up")
+        command = p.children()["sh"][0]
+        cell = self.cell(command)
+        keeper = self.world.agent.run.children()["writ-run-keeper"][0]
+        os.kill(keeper, signal.SIGKILL)
+        self.world.agent.run.kill()
+        p.kill()
+        self.assertTrue(cell.exists())
+        self.world.agent.start()
+        self.assertFalse(alive(command))
+        self.assertFalse(cell.parent.exists())
+        self.assertEqual(self.run_as(AS, *self.fetch()).returncode, 0)
+
+    def assert_nothing_left(self):
+        def empty():
+            return not [c for a in (CGROUPS[0] / "writ.run").glob("*/") for c in a.glob("*/")
+                        if ALICE in self.owners(c)]
+        wait_for(empty, 3, "no cgroup of a launch is left")
+
+    @staticmethod
+    def owners(cell):
+        found = set()
+        try:
+            for pid in (cell / "cgroup.procs").read_text().split():
+                found.add(Path(f"/proc/{pid}").stat().st_uid)
+        except OSError:
+            pass
+        return found
+
+
+if __name__ == "__main__":
+    main()
