@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* writ entry create | update | delete | show | count */
 #include "entry_form.h"
+#include "preview.h"
 #include "print.h"
 #include "session.h"
 
@@ -114,13 +115,50 @@ static writ_rc create_portion(struct writ_session *s, Spire__Api__Types__Entry *
 	return WRIT_OK;
 }
 
-static writ_rc update_portion(struct writ_session *s, Spire__Api__Types__Entry **entries, size_t n,
-	struct outcome *o, struct writ_err *err)
+/* What was given of an entry that is not given whole. */
+static const struct {
+	const char *flag;
+	size_t at;
+} maskable[] = {
+	{ "selector", offsetof(Spire__Api__Types__EntryMask, selectors) },
+	{ "x509SVIDTTL", offsetof(Spire__Api__Types__EntryMask, x509_svid_ttl) },
+	{ "jwtSVIDTTL", offsetof(Spire__Api__Types__EntryMask, jwt_svid_ttl) },
+	{ "federatesWith", offsetof(Spire__Api__Types__EntryMask, federates_with) },
+	{ "dns", offsetof(Spire__Api__Types__EntryMask, dns_names) },
+	{ "hint", offsetof(Spire__Api__Types__EntryMask, hint) },
+	{ "entryExpiry", offsetof(Spire__Api__Types__EntryMask, expires_at) },
+	{ "admin", offsetof(Spire__Api__Types__EntryMask, admin) },
+	{ "downstream", offsetof(Spire__Api__Types__EntryMask, downstream) },
+	{ "storeSVID", offsetof(Spire__Api__Types__EntryMask, store_svid) },
+};
+
+static size_t read_mask(const struct writ_args *a, Spire__Api__Types__EntryMask *m)
 {
+	size_t n = 0;
+	spire__api__types__entry_mask__init(m);
+	for (size_t i = 0; i < WRIT_COUNT(maskable); i++) {
+		if (!writ_arg_given(a, maskable[i].flag))
+			continue;
+		*(protobuf_c_boolean *)(void *)((char *)m + maskable[i].at) = true;
+		n++;
+	}
+	return n;
+}
+
+static writ_rc update_portion(struct writ_session *s, const struct writ_args *a,
+	Spire__Api__Types__Entry **entries, size_t n, struct outcome *o, struct writ_err *err)
+{
+	Spire__Api__Types__EntryMask mask;
 	Spire__Api__Server__Entry__V1__BatchUpdateEntryRequest req =
 		SPIRE__API__SERVER__ENTRY__V1__BATCH_UPDATE_ENTRY_REQUEST__INIT;
 	req.entries = entries;
 	req.n_entries = n;
+	if (!writ_arg(a, "data") && !entries[0]->spiffe_id) {
+		req.input_mask = &mask;
+		if (!read_mask(a, &mask))
+			return writ_fail(err, WRIT_EINVAL,
+				"what is to change? Give at least one flag, like -selector");
+	}
 	ProtobufCMessage *m;
 	writ_rc rc = writ_session_call(s, SERVICE "BatchUpdateEntry", &req.base,
 		&spire__api__server__entry__v1__batch_update_entry_response__descriptor, &m, err);
@@ -146,7 +184,8 @@ static writ_rc run_batches(struct writ_invocation *in, bool update, struct writ_
 		rc = writ_session_open(in, &s, err);
 	for (size_t at = 0; rc == WRIT_OK && at < f.n; at += WRIT_ENTRY_FORMS_MAX) {
 		size_t n = f.n - at < WRIT_ENTRY_FORMS_MAX ? f.n - at : WRIT_ENTRY_FORMS_MAX;
-		rc = (update ? update_portion : create_portion)(&s, f.entries + at, n, &o, err);
+		rc = update ? update_portion(&s, &in->args, f.entries + at, n, &o, err)
+			    : create_portion(&s, f.entries + at, n, &o, err);
 	}
 	writ_session_close(&s);
 	writ_entry_forms_done(&f);
@@ -443,6 +482,8 @@ static writ_rc run_count(struct writ_invocation *in, struct writ_err *err)
 	return rc;
 }
 
+static const struct writ_option preview_options[] = { WRIT_PREVIEW_OPTIONS };
+
 static const struct writ_command commands[] = {
 	{ .words = "entry create",
 		.summary = "Register which processes get which identity",
@@ -452,10 +493,13 @@ static const struct writ_command commands[] = {
 		.detail = "A process gets the identity when it has all selectors of the entry and "
 			  "runs on a node of the parent." },
 	{ .words = "entry update",
-		.summary = "Replace an entry",
+		.summary = "Replace an entry, or change a part of it",
 		.options = update_options,
 		.n_options = WRIT_COUNT(update_options),
-		.run = run_update },
+		.run = run_update,
+		.detail = "With -spiffeID and -parentID the entry becomes what the flags say. "
+			  "Without both only what is given changes; -selector gives all selectors "
+			  "anew." },
 	{ .words = "entry delete",
 		.summary = "Delete entries: their processes lose the identity at once",
 		.options = delete_options,
@@ -471,6 +515,14 @@ static const struct writ_command commands[] = {
 		.options = show_options,
 		.n_options = WRIT_COUNT(show_options),
 		.run = run_count },
+	{ .words = "entry preview",
+		.summary = "Which running processes an entry with these selectors would be for",
+		.options = preview_options,
+		.n_options = WRIT_COUNT(preview_options),
+		.run = writ_preview_run,
+		.detail = "Nothing is created. The agent of this machine looks at all processes as "
+			  "if they had called, so this is for its operators: root and the group "
+			  "writ-admin." },
 };
 const struct writ_command_group writ_commands_entry = { "Registration", commands,
 	WRIT_COUNT(commands) };

@@ -112,16 +112,10 @@ static writ_rc seconds(
 	return WRIT_OK;
 }
 
-static writ_rc read_ids(const struct writ_args *a, bool for_update, Spire__Api__Types__Entry *e,
-	struct writ_err *err)
+static writ_rc check_ids(const struct writ_args *a, bool node, struct writ_err *err)
 {
-	const char *spiffe = writ_arg(a, "spiffeID"), *parent = writ_arg(a, "parentID"),
-		   *id = writ_arg(a, "entryID");
-	bool node = !for_update && writ_arg_flag(a, "node");
-	if (for_update && !id)
-		return writ_fail(err, WRIT_EINVAL,
-			"which entry? -entryID ID (`writ entry show` lists them)");
-	if (!spiffe)
+	const char *parent = writ_arg(a, "parentID");
+	if (!writ_arg(a, "spiffeID"))
 		return writ_fail(
 			err, WRIT_EINVAL, "which identity? -spiffeID spiffe://TRUST-DOMAIN/path");
 	if (node && parent)
@@ -131,9 +125,25 @@ static writ_rc read_ids(const struct writ_args *a, bool for_update, Spire__Api__
 		return writ_fail(err, WRIT_EINVAL,
 			"under which agent? -parentID spiffe://TRUST-DOMAIN/spire/agent/... (`writ "
 			"agent list`)");
+	return WRIT_OK;
+}
+
+static writ_rc read_ids(const struct writ_args *a, bool for_update, Spire__Api__Types__Entry *e,
+	struct writ_err *err)
+{
+	const char *spiffe = writ_arg(a, "spiffeID"), *parent = writ_arg(a, "parentID"),
+		   *id = writ_arg(a, "entryID");
+	bool node = !for_update && writ_arg_flag(a, "node");
+	if (for_update && !id)
+		return writ_fail(err, WRIT_EINVAL,
+			"which entry? -entryID ID (`writ entry show` lists them)");
 	if (id)
 		e->id = writ_strdup(id);
-	writ_rc rc = set_id(&e->spiffe_id, spiffe, "spiffeID", err);
+	if (for_update && !spiffe && !parent) /* only what is given changes */
+		return WRIT_OK;
+	writ_rc rc = check_ids(a, node, err);
+	if (rc == WRIT_OK)
+		rc = set_id(&e->spiffe_id, spiffe, "spiffeID", err);
 	if (rc != WRIT_OK)
 		return rc;
 	WRIT_AUTO(writ_freep)
@@ -152,7 +162,7 @@ writ_rc writ_entry_from_flags(const struct writ_args *a, bool for_update,
 	const char *text;
 	for (size_t i = 0; rc == WRIT_OK && (text = writ_arg_at(a, "selector", i)) != NULL; i++)
 		rc = add_selector(e, text, err);
-	if (rc == WRIT_OK && !e->n_selectors)
+	if (rc == WRIT_OK && !e->n_selectors && e->spiffe_id)
 		rc = writ_fail(err, WRIT_EINVAL,
 			"which processes? at least one -selector, like -selector unix:uid:1000");
 	for (size_t i = 0; (text = writ_arg_at(a, "federatesWith", i)) != NULL; i++)

@@ -50,8 +50,9 @@ struct writ_entry_forms {
 };
 #define WRIT_ENTRY_FORMS_MAX 500 /* in one request; larger files are sent in portions */
 
-/* One entry from the flags. With node the parent is the server itself (an alias). trust_domain is
- * that of the SPIFFE ID. */
+/* One entry from the flags. An update with neither -spiffeID nor -parentID has only the ID and what
+ * is given: send it under a mask. With node the parent is the server itself (an alias).
+ * trust_domain is that of the SPIFFE ID. */
 WRIT_MUST writ_rc writ_entry_from_flags(const struct writ_args *a, bool for_update,
 	struct writ_entry_forms *ret, struct writ_err *err);
 /* All entries of {"entries": [...]}: the field names of SPIRE's RegistrationEntry. Names the

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
+#include <unistd.h>
 
 struct fetch {
 	struct writ_wl_update *update;
@@ -42,12 +43,28 @@ static void on_stopped(void *arg)
 	((struct fetch *)arg)->stopped = true;
 }
 
-static void say_next(struct writ_invocation *in, writ_rc rc)
+/* What the process may know anyway: itself. The rest is told to operators. */
+static void say_denied(struct writ_invocation *in, const char *msg)
 {
-	if (rc == WRIT_EDENIED)
-		in->next = "an operator finds the trace number and this process's selectors in the "
-			   "agent's log, and registers it with "
-			   "`writ entry create`";
+	static char text[1600];
+	static const char mark[] = "(trace ",
+			  ask[] = "ask an operator of this machine to run: writ";
+	char exe[1024];
+	const char *trace = strstr(msg, mark);
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	exe[n > 0 ? n : 0] = '\0';
+	trace = trace ? trace + strlen(mark) : "";
+	size_t len = strspn(trace, "0123456789ABCDEFGHJKMNPQRSTVWXYZ");
+	snprintf(text, sizeof(text), "%s explain %.*s%s\n  you are pid %d, uid %u, gid %u, %s", ask,
+		(int)len, trace, len ? "   (kept for an hour)" : "--pid PID", (int)getpid(),
+		(unsigned)geteuid(), (unsigned)getegid(), writ_safe(exe));
+	in->next = text;
+}
+
+static void say_next(struct writ_invocation *in, const struct writ_err *err)
+{
+	if (err->rc == WRIT_EDENIED)
+		say_denied(in, err->msg);
 	else
 		in->next = "is writ-agent running? systemctl status writ-agent";
 }
@@ -88,7 +105,7 @@ writ_rc writ_identity_fetch(struct writ_invocation *in, int64_t timeout_ms,
 	if (f.err.rc == WRIT_OK)
 		writ_fail(&f.err, WRIT_ETIMEOUT, "no answer within %" PRId64 " ms", timeout_ms);
 	*err = f.err;
-	say_next(in, f.err.rc);
+	say_next(in, &f.err);
 	return writ_wrap(err, f.err.rc, "%s (%s)", path, from);
 }
 

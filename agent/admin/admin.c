@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 #define SERVICE     "/writ.agent.v1.Admin/"
-#define REQUEST_MAX (64 * 1024)
+#define REQUEST_MAX (512 * 1024) /* as many selectors as a caller can have */
+#define ANSWER_MS   120000       /* a look at all processes of a large machine */
 
 #define ROW(name, kind_, in_, out_, fn)                                                            \
 	{                                                                                          \
@@ -20,6 +21,10 @@
 static const struct writ_rpc_method methods[] = {
 	ROW("GetStatus", WRIT_RPC_UNARY, get_status_request, get_status_response,
 		writ__admin_get_status),
+	ROW("Explain", WRIT_RPC_UNARY, explain_request, explain_response, writ__admin_explain),
+	ROW("ListDecisions", WRIT_RPC_UNARY, list_decisions_request, list_decisions_response,
+		writ__admin_list_decisions),
+	ROW("Preview", WRIT_RPC_UNARY, preview_request, preview_response, writ__admin_preview),
 };
 
 static bool is_operator(const struct writ_admin *a, const struct writ_peer *p)
@@ -98,6 +103,7 @@ writ_rc writ_admin_start(
 		.methods = methods,
 		.n_methods = WRIT_COUNT(methods),
 		.max_request = REQUEST_MAX,
+		.unary_deadline_ms = ANSWER_MS,
 		.program = a,
 		.before = before,
 		.after = after,

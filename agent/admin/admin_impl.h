@@ -17,5 +17,8 @@ struct writ_admin {
 
 /* Handlers: one for each method of the service, named after it. */
 void writ__admin_get_status(struct writ_call *c);
+void writ__admin_explain(struct writ_call *c);
+void writ__admin_list_decisions(struct writ_call *c);
+void writ__admin_preview(struct writ_call *c);
 
 #endif

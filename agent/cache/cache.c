@@ -298,6 +298,25 @@ const struct writ_entry *writ_cache_asking(const struct writ_cache *c, struct wr
 	return NULL;
 }
 
+size_t writ_cache_list(const struct writ_cache *c, struct writ_entry ***ret)
+{
+	size_t n = 0, i = 0;
+	struct writ_entry *e;
+	*ret = writ_alloc_array(writ_map_count(&c->by_id) + 1, sizeof(**ret));
+	while ((e = writ_map_next(&c->by_id, &i, NULL)) != NULL) {
+		e->refs++;
+		(*ret)[n++] = e;
+	}
+	return n;
+}
+
+void writ_cache_list_done(struct writ_entry **list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		writ_entry_unref(list[i]);
+	writ_free(list);
+}
+
 size_t writ_cache_entries(const struct writ_cache *c)
 {
 	return writ_map_count(&c->by_id);

@@ -111,6 +111,11 @@ void writ_cache_unwatch(struct writ_cache *c, struct writ_entry *e);
 /* Has it an SVID that holds now? */
 bool writ_entry_is_ready(const struct writ_entry *e, int64_t now_s);
 
+/* All entries as they are now, as references: they outlive any change. *ret is owned; both go with
+ * writ_cache_list_done. */
+size_t writ_cache_list(const struct writ_cache *c, struct writ_entry ***ret);
+void writ_cache_list_done(struct writ_entry **list, size_t n);
+
 size_t writ_cache_entries(const struct writ_cache *c);
 size_t writ_cache_svids(const struct writ_cache *c);
 

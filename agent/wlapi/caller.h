@@ -30,6 +30,10 @@ struct writ_caller {
 /* The caller of this connection: pins it at the first call. *ret is borrowed from the peer. */
 WRIT_MUST writ_rc writ_caller_of(struct writ_attest_env *env, struct writ_front *front,
 	struct writ_peer *peer, struct writ_caller **ret, struct writ_err *err);
+/* The process with this number, as if it had called: for what operators ask (by_pid.c). *ret is the
+ * asker's: unref. WRIT_ENOENT: there is none. */
+WRIT_MUST writ_rc writ_caller_of_pid(
+	struct writ_attest_env *env, pid_t pid, struct writ_caller **ret, struct writ_err *err);
 /* The connection has ended: lets go of the pin now. The front keeps a peer until its number is used
  * again, which may be never, and a pin is three descriptors. */
 void writ_caller_closed(struct writ_peer *peer);

@@ -110,9 +110,7 @@ static struct writ_str lines_of(struct writ_str text, size_t max, bool *cut)
 	return writ_strn(text.p, n);
 }
 
-/* The one line of /proc/PID/cgroup that says most: v2 below its root, else systemd's, else the
- * first. */
-static struct writ_str cgroup_of(const struct writ_snapshot *s)
+struct writ_str writ_decision_cgroup(const struct writ_snapshot *s)
 {
 	struct writ_str rest = s->cgroup, line, first = { NULL, 0 }, best = { NULL, 0 };
 	while (rest.n) {
@@ -195,7 +193,7 @@ static struct writ_decision *record_of(const struct writ_decision_fact *f)
 		const struct writ_snapshot *s = &f->facts->snapshot;
 		r.start_time = s->start_time;
 		r.binary = keep(&t, head_of(s->exe_path, WRIT_DECISION_TEXT));
-		r.cgroup = keep(&t, head_of(cgroup_of(s), WRIT_DECISION_TEXT));
+		r.cgroup = keep(&t, head_of(writ_decision_cgroup(s), WRIT_DECISION_TEXT));
 		r.notes =
 			keep(&t, lines_of(writ_buf_str(&f->facts->answer.notes), NOTES_KEPT, &cut));
 		r.selectors = keep_selectors(&t, &f->facts->answer.selectors, &r.cut);

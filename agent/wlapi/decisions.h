@@ -70,6 +70,9 @@ WRIT_MUST writ_rc writ_decisions_find(struct writ_decisions *d, struct writ_str 
 /* The one before d in time, NULL: there is none; d NULL: the newest. */
 const struct writ_decision *writ_decisions_before(
 	struct writ_decisions *all, const struct writ_decision *d);
+/* The path in the one line of /proc/PID/cgroup that says most: v2 below its root, else systemd's,
+ * else the first. */
+struct writ_str writ_decision_cgroup(const struct writ_snapshot *s);
 size_t writ_decisions_count(const struct writ_decisions *d);
 
 #endif

@@ -129,9 +129,8 @@ static void no_match(struct stream *s)
 	(void)writ_fail(&why, WRIT_EDENIED,
 		s->run_child
 			? "it is in a launch that means its command alone (see writ run -children)"
-			: s->sent
-			? "no entry matches it any more"
-			: "no entry matches it: compare the selectors with writ entry show");
+			: s->sent ? "no entry matches it any more"
+				  : "no entry matches it");
 	s->w->stats.denied_no_match++;
 	writ__deny(s, &why);
 }

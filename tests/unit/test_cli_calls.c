@@ -213,7 +213,7 @@ static void a_refused_process_is_told_at_once(void **state)
 	fake_agent_plan(w->agent, 7);
 	assert_int_equal(WRIT_SAYS(said, "svid", "fetch", "-socketPath", path), 4);
 	want(said, "no identity issued");
-	want(said, "next: an operator finds");
+	want(said, "next: ask an operator");
 }
 
 static size_t lines_of(const char *file)

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mend.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+#define R(name) Writ__Agent__V1__##name
+
+static const char *const interpreters[] = { "python", "node", "nodejs", "bash", "sh", "dash", "zsh",
+	"ruby", "perl", "java", "php", "deno", "bun", "lua", "busybox" };
+
+bool writ_is_interpreter(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	for (size_t i = 0; i < WRIT_COUNT(interpreters); i++) {
+		size_t n = strlen(interpreters[i]);
+		/* python3.11, lua5.4, php8.2 */
+		if (strncmp(name, interpreters[i], n) == 0 &&
+			strspn(name + n, "0123456789.-") == strlen(name + n))
+			return true;
+	}
+	return false;
+}
+
+void writ_shell_word(struct writ_buf *out, const char *s)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789-._/:@%+=,";
+	if (*s && strspn(s, plain) == strlen(s)) {
+		writ_buf_add_cstr(out, s);
+		return;
+	}
+	writ_buf_add_byte(out, '\'');
+	for (; *s; s++) {
+		if (*s == '\'')
+			writ_buf_add_cstr(out, "'\\''");
+		else
+			writ_buf_add_byte(out, (uint8_t)*s);
+	}
+	writ_buf_add_byte(out, '\'');
+}
+
+static void add_selector(struct writ_buf *out, const char *s)
+{
+	writ_buf_add_cstr(out, " -selector ");
+	writ_shell_word(out, s);
+}
+
+static const char *path_of(const char *selector)
+{
+	return strncmp(selector, "unix:path:", 10) == 0 ? selector + 10 : "";
+}
+
+/* The nearest entry, if a part of it holds already: an entry of which nothing holds is about
+ * something else. */
+static const R(Candidate) * nearest(const R(ExplainResponse) * r)
+{
+	for (size_t i = 0; i < r->n_entries; i++)
+		if (r->entries[i]->missing && r->entries[i]->missing < r->entries[i]->n_parts)
+			return r->entries[i];
+	return NULL;
+}
+
+/* Units that are no boundary: a login has everything in one. */
+static bool is_place(const char *s)
+{
+	static const char *const places[] = { "systemd:id:", "container:id:", "k8s:sa:", "k8s:ns:",
+		"docker:image_id:", "slurm:job_id:" };
+	if (strncmp(s, "systemd:id:session-", 19) == 0 || strcmp(s, "systemd:id:init.scope") == 0 ||
+		strncmp(s, "systemd:id:user@", 16) == 0)
+		return false;
+	for (size_t i = 0; i < WRIT_COUNT(places); i++)
+		if (strncmp(s, places[i], strlen(places[i])) == 0)
+			return true;
+	return false;
+}
+
+static void add_places(const R(ExplainResponse) * r, struct writ_buf *out)
+{
+	for (size_t i = 0; i < r->n_found; i++)
+		if (is_place(r->found[i]->selector) && !r->found[i]->redacted)
+			add_selector(out, r->found[i]->selector);
+}
+
+static bool has_place(const R(ExplainResponse) * r)
+{
+	for (size_t i = 0; i < r->n_found; i++)
+		if (is_place(r->found[i]->selector) && !r->found[i]->redacted)
+			return true;
+	return false;
+}
+
+/* What holds stays; in place of what is missing comes what the process has of the same kind. The
+ * path of an interpreter is every script's: where it runs says more. */
+static size_t mend_entry(const R(ExplainResponse) * r, const R(Candidate) * e, struct writ_buf *out)
+{
+	size_t dropped = 0;
+	bool placed = false;
+	writ_buf_add_cstr(out, "writ entry update -entryID ");
+	writ_shell_word(out, e->id);
+	for (size_t i = 0; i < e->n_parts; i++) {
+		const R(Part) *p = e->parts[i];
+		const char *path = path_of(p->instead);
+		if (p->has) {
+			add_selector(out, p->selector);
+		} else if (*path && writ_is_interpreter(path) && has_place(r)) {
+			if (!placed)
+				add_places(r, out);
+			placed = true;
+		} else if (p->instead[0]) {
+			add_selector(out, p->instead);
+		} else {
+			dropped++;
+		}
+	}
+	return dropped;
+}
+
+static void new_entry(const R(ExplainResponse) * r, struct writ_buf *out)
+{
+	const char *td =
+		strncmp(r->agent_id, "spiffe://", 9) == 0 ? r->agent_id + 9 : "TRUST-DOMAIN";
+	size_t n = 0;
+	writ_buf_add_cstr(out, "writ entry create -parentID ");
+	writ_shell_word(out, r->agent_id[0] ? r->agent_id : "AGENT-ID");
+	writ_buf_addf(out, " -spiffeID spiffe://%.*s/NAME", (int)strcspn(td, "/"), td);
+	for (size_t i = 0; i < r->n_found; i++) {
+		const char *s = r->found[i]->selector;
+		const char *path = path_of(s);
+		if (r->found[i]->redacted ||
+			!(is_place(s) || strncmp(s, "unix:uid:", 9) == 0 ||
+				(*path && !writ_is_interpreter(path))))
+			continue;
+		add_selector(out, s);
+		n++;
+	}
+	for (size_t i = 0; !n && i < r->n_found; i++) /* asked by selectors alone */
+		add_selector(out, r->found[i]->selector);
+}
+
+size_t writ_mend(const R(ExplainResponse) * r, struct writ_buf *out)
+{
+	const R(Candidate) *e = nearest(r);
+	if (r->matches || !r->synced || !r->n_found)
+		return 0;
+	if (e)
+		return mend_entry(r, e, out);
+	new_entry(r, out);
+	return 0;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mend: the one command that would give a process the identity that it lacks, out of what the agent
+ * explained. Pure. */
+#ifndef WRIT_CLI_MEND_H
+#define WRIT_CLI_MEND_H
+
+#include "base/buf.h"
+
+#include "writ/agent/v1/admin.pb-c.h"
+
+/* Appends the command, fit to be pasted into a shell; nothing when none would help or none is
+ * needed. Returns how many of the entry's selectors it leaves out, since the process has nothing
+ * like them. */
+size_t writ_mend(const Writ__Agent__V1__ExplainResponse *r, struct writ_buf *out);
+/* Appends s as one word of a shell command, in quotes where it needs them. */
+void writ_shell_word(struct writ_buf *out, const char *s);
+/* Is this a program that runs what it is given? Then its path says little: every script has it. */
+bool writ_is_interpreter(const char *path);
+
+#endif
