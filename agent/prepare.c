@@ -147,7 +147,8 @@ static void pick_attestors(struct writ_agent *a)
 /* enum writ_attest_flag of the attestors that are otherwise asked only when an entry needs them. */
 static unsigned always_wanted(const struct writ_agent_config *c)
 {
-	return c->process_attestor.is_on ? WRIT_ATTEST_PROCESS : 0;
+	return (c->process_attestor.is_on ? WRIT_ATTEST_PROCESS : 0) |
+		(c->lineage_attestor.is_on ? WRIT_ATTEST_LINEAGE : 0);
 }
 
 writ_rc writ__agent_open_attest(struct writ_agent *a, struct writ_err *err)
@@ -174,7 +175,9 @@ writ_rc writ__agent_open_attest(struct writ_agent *a, struct writ_err *err)
 				hashes ? (uint64_t)c->unix_attestor.workload_size_limit : 0,
 			.discover_workload_path = c->discover_workload_path,
 			.trust = a->has_cgroup ? &a->cgroup.base : NULL,
-			.host_net = writ_ns_host_net() },
+			.host_net = writ_ns_host_net(),
+			.self = &a->env.self,
+			.mains = writ_mains_new() },
 		/* The front refuses unmapped users where there are any. */
 		.rules = { .allow_overflow_uid = true },
 		.attestors = a->attestors,
@@ -188,6 +191,7 @@ void writ__agent_close_attest(struct writ_agent *a)
 {
 	writ_names_free(a->env.ctx.names);
 	writ_exe_hashes_free(a->env.ctx.hashes);
+	writ_mains_free(a->env.ctx.mains);
 	if (a->has_cgroup)
 		writ_cgroup_fs_close(&a->cgroup);
 }

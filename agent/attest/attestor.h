@@ -7,6 +7,7 @@
 
 #include "attest/cgroup_path.h"
 #include "attest/exe_file.h"
+#include "attest/mains.h"
 #include "attest/names.h"
 #include "attest/wants.h"
 #include "attest/wire.h"
@@ -20,6 +21,8 @@ struct writ_attest_ctx {
 	bool discover_workload_path;           /* unix:path and unix:sha256 */
 	const struct writ_cgroup_trust *trust; /* borrowed; NULL: nothing from cgroups */
 	uint64_t host_net;                     /* writ_ns_host_net; 0: no ns:net */
+	const struct writ_ns_self *self;       /* borrowed; NULL: no proc:ancestor-path */
+	struct writ_mains *mains;              /* borrowed; NULL: no proc:main, no proc:depth */
 };
 
 struct writ_attest_call {
@@ -45,6 +48,7 @@ extern const struct writ_attestor_vt writ_attestor_container;
 extern const struct writ_attestor_vt writ_attestor_slurm;
 extern const struct writ_attestor_vt writ_attestor_cgroup;
 extern const struct writ_attestor_vt writ_attestor_process;
+extern const struct writ_attestor_vt writ_attestor_lineage;
 
 /* All of the above, in this order; ends with NULL. */
 extern const struct writ_attestor_vt *const writ_attestors[];

@@ -44,6 +44,10 @@ struct writ_cgroup {
 struct writ_cgroup_trust {
 	bool (*trusted)(
 		const struct writ_cgroup_trust *t, struct writ_str hierarchy, struct writ_str dir);
+	/* A descriptor of that folder, the caller's; -1: none. May be NULL: there are no folders.
+	 */
+	int (*open)(
+		const struct writ_cgroup_trust *t, struct writ_str hierarchy, struct writ_str dir);
 };
 
 /* trust NULL: nothing is trusted.

@@ -81,9 +81,9 @@ uint64_t writ_ns_host_net(void)
 /* A hardened service has a mount namespace of its own (systemd's ProtectSystem= makes one), and its
  * callers are in that of process 1. Which file a path names is looked up in the agent's either way,
  * and must be the one that runs. */
-static bool is_ours(const struct writ_ns_self *self, size_t i, uint64_t ns)
+bool writ_ns_is_ours(const struct writ_ns_self *self, enum writ_ns which, uint64_t ns)
 {
-	return self->ns[i] == ns || (i == WRIT_NS_MNT && self->host_mnt == ns);
+	return self->ns[which] == ns || (which == WRIT_NS_MNT && self->host_mnt == ns);
 }
 
 static int read_exe_path(int dirfd, struct scratch *x)
@@ -163,7 +163,7 @@ static void read_namespaces(
 	for (size_t i = 0; i < WRIT_NS_COUNT; i++) {
 		int e = writ_ns_read(pin->dirfd, ns_files[i], &s->ns[i]);
 		s->withheld[WRIT_PART_NS + i] = (uint64_t)e;
-		s->ns_ours[i] = e == 0 && is_ours(self, i, s->ns[i]);
+		s->ns_ours[i] = e == 0 && writ_ns_is_ours(self, (enum writ_ns)i, s->ns[i]);
 	}
 }
 

@@ -52,6 +52,8 @@ struct writ_snapshot {
 };
 
 void writ_ns_self_read(struct writ_ns_self *ret);
+/* Is that namespace the agent's own, or counts as it? */
+bool writ_ns_is_ours(const struct writ_ns_self *self, enum writ_ns which, uint64_t ns);
 /* The network namespace of process 1; 0: it cannot be read. */
 uint64_t writ_ns_host_net(void);
 /* The number of a namespace, from dirfd's "ns/NAME". 0, or an errno. */

@@ -270,6 +270,8 @@ static const struct writ_conf_table container_table = { "WorkloadAttestor \"cont
 	plain_fields, WRIT_COUNT(plain_fields), sizeof(struct writ_agent_plugin) };
 static const struct writ_conf_table cgroup_table = { "WorkloadAttestor \"cgroup\"", plain_fields,
 	WRIT_COUNT(plain_fields), sizeof(struct writ_agent_plugin) };
+static const struct writ_conf_table lineage_table = { "WorkloadAttestor \"lineage\"", plain_fields,
+	WRIT_COUNT(plain_fields), sizeof(struct writ_agent_plugin) };
 static const struct writ_conf_table process_table = { "WorkloadAttestor \"process\"", plain_fields,
 	WRIT_COUNT(plain_fields), sizeof(struct writ_agent_plugin) };
 
@@ -335,6 +337,7 @@ static const struct writ_conf_plugin_row plugin_rows[] = {
 	{ "WorkloadAttestor", "container", &container_table, ROW(container_attestor) },
 	{ "WorkloadAttestor", "cgroup", &cgroup_table, ROW(cgroup_attestor) },
 	{ "WorkloadAttestor", "process", &process_table, ROW(process_attestor) },
+	{ "WorkloadAttestor", "lineage", &lineage_table, ROW(lineage_attestor) },
 };
 const struct writ_conf_plugin_set writ_agent_config_plugins = { plugin_types,
 	WRIT_COUNT(plugin_types), plugin_rows, WRIT_COUNT(plugin_rows) };

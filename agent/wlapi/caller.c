@@ -163,13 +163,16 @@ writ_rc writ_caller_attest(struct writ_attest_env *env, struct writ_caller *c, u
 	return WRIT_EBUSY;
 }
 
-writ_rc writ_caller_recheck(struct writ_caller *c, const struct writ_snapshot *seen, bool just_now,
-	struct writ_err *err)
+writ_rc writ_caller_recheck(const struct writ_attest_env *env, struct writ_caller *c,
+	const struct writ_facts *seen, bool just_now, struct writ_err *err)
 {
 	writ_rc rc = writ_pin_wake(&c->pin, err);
 	if (rc == WRIT_OK && !just_now)
-		rc = writ_snapshot_recheck_place(&c->pin, seen, err);
-	return rc == WRIT_OK ? writ_snapshot_recheck(&c->pin, seen, err) : rc;
+		rc = writ_snapshot_recheck_place(&c->pin, &seen->snapshot, err);
+	if (rc == WRIT_OK && !just_now)
+		rc = writ_attest_again(env->attestors, &env->ctx, &seen->snapshot, c->pin.dirfd,
+			&seen->answer.selectors, err);
+	return rc == WRIT_OK ? writ_snapshot_recheck(&c->pin, &seen->snapshot, err) : rc;
 }
 
 void writ_caller_rest(struct writ_caller *c)

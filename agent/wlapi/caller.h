@@ -58,8 +58,8 @@ WRIT_MUST writ_rc writ_caller_attest(struct writ_attest_env *env, struct writ_ca
 	void *arg, struct writ_attesting **ret, struct writ_err *err);
 /* The last look before keys leave: the same process in the same state and place, and alive.
  * just_now: seen was taken in this very turn of the loop, so its place is not looked at again. */
-WRIT_MUST writ_rc writ_caller_recheck(struct writ_caller *c, const struct writ_snapshot *seen,
-	bool just_now, struct writ_err *err);
+WRIT_MUST writ_rc writ_caller_recheck(const struct writ_attest_env *env, struct writ_caller *c,
+	const struct writ_facts *seen, bool just_now, struct writ_err *err);
 /* Until the next look: gives back the descriptor of its folder. */
 void writ_caller_rest(struct writ_caller *c);
 /* done() will not be called. */

@@ -107,7 +107,7 @@ static void deliver(struct stream *s)
 	}
 	bool just_now = s->fresh;
 	s->fresh = false;
-	if (writ_caller_recheck(s->caller, &s->facts.snapshot, just_now, &err) != WRIT_OK) {
+	if (writ_caller_recheck(s->w->cfg.env, s->caller, &s->facts, just_now, &err) != WRIT_OK) {
 		s->w->stats.denied_attest++;
 		writ__deny(s, &err);
 		return;

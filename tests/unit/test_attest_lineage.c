@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Parents and main processes, from real families in a real cgroup. Who may not make cgroups skips
+ * what needs one. The test adopts orphans, as a system's first process would. */
+#include "attest/attestor.h"
+#include "attest/cgroup_fs.h"
+#include "attest/kin.h"
+
+#include "attest_child.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define FAMILY 3 /* the one in front, its child, and that one's */
+
+static struct writ_ns_self self;
+static const struct writ_attestor_vt *const list[] = { &writ_attestor_lineage, NULL };
+
+/* --- a unit: a cgroup that looks like a service of systemd --- */
+
+struct unit {
+	struct writ_cgroup_fs fs;
+	char slice[256], path[320];
+};
+
+static bool make_unit(struct unit *u)
+{
+	static int number;
+	struct writ_err err;
+	if (writ_cgroup_fs_open("/sys/fs/cgroup", &u->fs, &err) != WRIT_OK)
+		return false;
+	snprintf(u->slice, sizeof(u->slice), "/sys/fs/cgroup/%swrit%d.slice",
+		u->fs.pure_v2 ? "" : "unified/", (int)getpid());
+	snprintf(u->path, sizeof(u->path), "%s/agent%d.service", u->slice, number++);
+	if ((mkdir(u->slice, 0755) == 0 || errno == EEXIST) && mkdir(u->path, 0755) == 0)
+		return true;
+	writ_cgroup_fs_close(&u->fs);
+	return false;
+}
+
+static void drop_unit(struct unit *u)
+{
+	assert_int_equal(rmdir(u->path), 0);
+	(void)rmdir(u->slice);
+	writ_cgroup_fs_close(&u->fs);
+}
+
+static void move_in(const struct unit *u, pid_t pid)
+{
+	char path[512];
+	snprintf(path, sizeof(path), "%s/cgroup.procs", u->path);
+	FILE *f = fopen(path, "we");
+	assert_non_null(f);
+	fprintf(f, "%d", (int)pid);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* --- a family --- */
+
+struct family {
+	struct child front; /* the first; its pipes are everybody's */
+	pid_t *pid;         /* shared memory: FAMILY of them */
+};
+
+struct plan {
+	pid_t *pid;
+	int generations;
+	const char *last_runs; /* a program, or NULL */
+};
+
+/* Each generation has the next; the last one says so, or runs a program. */
+static void beget(const struct plan *p, int ready)
+{
+	int i = 0;
+	signal(SIGCHLD, SIG_IGN);
+	alarm(60); /* a test that failed leaves nobody behind */
+	p->pid[0] = getpid();
+	while (i + 1 < p->generations && fork() == 0) {
+		alarm(60);
+		p->pid[++i] = getpid();
+	}
+	bool last = i + 1 == p->generations;
+	if (last && p->last_runs) {
+		execl(p->last_runs, p->last_runs, "1000", (char *)NULL);
+		_exit(4);
+	}
+	if (last)
+		child_ready(ready);
+	for (;;)
+		pause();
+}
+
+static void be_family(int go, int ready, void *arg)
+{
+	child_ready(ready);
+	child_wait(go);
+	beget(arg, ready);
+}
+
+static void start_family(struct family *f, const struct unit *u, int generations, const char *runs)
+{
+	char byte;
+	f->pid = mmap(NULL, FAMILY * sizeof(pid_t), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(f->pid != MAP_FAILED);
+	struct plan p = { .pid = f->pid, .generations = generations, .last_runs = runs };
+	f->front = child_start(be_family, &p);
+	move_in(u, f->front.pid);
+	child_go(&f->front);
+	if (!runs)
+		assert_int_equal(read(f->front.ready, &byte, 1), 1);
+}
+
+/* Returns when it has ended. Who is a child of the test is waited for, the others' parents ignore
+ * what becomes of them. */
+static void end_one(struct family *f, int i)
+{
+	pid_t pid = f->pid[i];
+	if (pid <= 0)
+		return;
+	struct pollfd p = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+	assert_true(p.fd >= 0);
+	kill(pid, SIGKILL);
+	assert_int_equal(poll(&p, 1, 20000), 1);
+	close(p.fd);
+	if (i == 0)
+		child_end(&f->front);
+	else
+		(void)waitpid(pid, NULL, WNOHANG);
+	f->pid[i] = 0;
+}
+
+static void end_family(struct family *f)
+{
+	for (int i = 0; i < FAMILY; i++)
+		end_one(f, i);
+	munmap(f->pid, FAMILY * sizeof(pid_t));
+}
+
+/* --- what is seen of one --- */
+
+struct seen {
+	struct writ_pin pin;
+	struct writ_snapshot s;
+	struct writ_answer a;
+	char selectors[16384], notes[8192];
+};
+
+static void look(struct seen *v, const struct writ_attest_ctx *ctx, pid_t pid)
+{
+	struct writ_err err;
+	const struct writ_pin_facts facts = {
+		.pid = pid, .uid = geteuid(), .gid = getegid(), .pidfd = -1
+	};
+	if (writ_pin_open(&facts, NULL, &v->pin, &err) != WRIT_OK ||
+		writ_snapshot_take(&v->pin, &self, &v->s, &err) != WRIT_OK)
+		fail_msg("%s", err.msg);
+	if (writ_attest(list, ctx, &v->s, v->pin.dirfd, WRIT_ATTEST_LINEAGE | WRIT_ATTEST_MAY_BLOCK,
+		    &v->a, &err) != WRIT_OK)
+		fail_msg("%s", err.msg);
+	WRIT_AUTO(writ_buf_done) struct writ_buf b = WRIT_BUF(sizeof(v->selectors) - 2);
+	writ_selectors_print(&v->a.selectors, &b);
+	snprintf(v->selectors, sizeof(v->selectors), "%s,", b.n ? writ_buf_cstr(&b) : "");
+	snprintf(v->notes, sizeof(v->notes), "%s", v->a.notes.n ? writ_buf_cstr(&v->a.notes) : "");
+}
+
+static writ_rc look_again(
+	const struct seen *v, const struct writ_attest_ctx *ctx, struct writ_err *err)
+{
+	return writ_attest_again(list, ctx, &v->s, v->pin.dirfd, &v->a.selectors, err);
+}
+
+static void forget(struct seen *v)
+{
+	writ_answer_done(&v->a);
+	writ_snapshot_done(&v->s);
+	writ_pin_close(&v->pin);
+}
+
+static bool has(const struct seen *v, const char *selector)
+{
+	char text[512];
+	snprintf(text, sizeof(text), "%s,", selector);
+	return strstr(v->selectors, text) != NULL;
+}
+
+static void expect(const struct writ_attest_ctx *ctx, pid_t pid, const char *depth, bool main)
+{
+	struct seen v;
+	look(&v, ctx, pid);
+	bool right = has(&v, "proc:main:true") == main &&
+		(depth ? has(&v, depth) : !strstr(v.selectors, "proc:depth"));
+	if (!right)
+		fail_msg("%d: %s (%s)", (int)pid, v.selectors, v.notes);
+	forget(&v);
+}
+
+struct world {
+	struct unit u;
+	struct family f;
+	struct writ_attest_ctx ctx;
+};
+
+static void open_world(struct world *w, int generations, const char *runs)
+{
+	if (!make_unit(&w->u))
+		skip();
+	w->ctx = (struct writ_attest_ctx){
+		.trust = &w->u.fs.base, .self = &self, .mains = writ_mains_new()
+	};
+	start_family(&w->f, &w->u, generations, runs);
+}
+
+static void close_world(struct world *w)
+{
+	end_family(&w->f);
+	drop_unit(&w->u);
+	writ_mains_free(w->ctx.mains);
+}
+
+static void await_program(pid_t pid, const char *path)
+{
+	char link[64], got[256];
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
+	for (;;) {
+		ssize_t n = readlink(link, got, sizeof(got) - 1);
+		assert_true(n > 0);
+		got[n] = '\0';
+		if (strcmp(got, path) == 0)
+			return;
+		sched_yield();
+	}
+}
+
+/* --- tests --- */
+
+static void only_the_process_in_front_is_the_main_one(void **state)
+{
+	(void)state;
+	/* Whoever asks first. */
+	for (int first = 0; first < FAMILY; first++) {
+		static const char *const depths[] = { "proc:depth:0", "proc:depth:1",
+			"proc:depth:2" };
+		struct world w;
+		open_world(&w, FAMILY, NULL);
+		for (int i = 0; i < FAMILY; i++) {
+			int who = (first + i) % FAMILY;
+			expect(&w.ctx, w.f.pid[who], depths[who], who == 0);
+		}
+		close_world(&w);
+	}
+}
+
+static void a_child_that_runs_another_program_stays_a_child(void **state)
+{
+	(void)state;
+	struct world w;
+	open_world(&w, 2, "/usr/bin/sleep");
+	while (*(volatile pid_t *)&w.f.pid[1] == 0)
+		sched_yield();
+	await_program(w.f.pid[1], "/usr/bin/sleep");
+	expect(&w.ctx, w.f.pid[1], "proc:depth:1", false);
+	close_world(&w);
+}
+
+static void a_main_process_that_runs_another_program_stays_it(void **state)
+{
+	(void)state;
+	struct world w;
+	open_world(&w, 1, "/usr/bin/sleep");
+	await_program(w.f.front.pid, "/usr/bin/sleep");
+	expect(&w.ctx, w.f.front.pid, "proc:depth:0", true);
+	close_world(&w);
+}
+
+static void an_orphan_is_neither_main_nor_at_any_depth(void **state)
+{
+	(void)state;
+	struct world w;
+	open_world(&w, FAMILY, NULL);
+	end_one(&w.f, 1);
+	expect(&w.ctx, w.f.pid[2], NULL, false);
+	expect(&w.ctx, w.f.pid[0], "proc:depth:0", true);
+	close_world(&w);
+}
+
+/* The oldest that is left, with a parent outside: all that a new main process would be. */
+static void who_survives_the_main_process_does_not_inherit(void **state)
+{
+	(void)state;
+	struct world w;
+	open_world(&w, FAMILY, NULL);
+	expect(&w.ctx, w.f.pid[0], "proc:depth:0", true);
+	end_one(&w.f, 0);
+	expect(&w.ctx, w.f.pid[1], NULL, false);
+	expect(&w.ctx, w.f.pid[2], NULL, false);
+	close_world(&w);
+}
+
+static void a_process_that_came_later_from_outside_is_not_main(void **state)
+{
+	(void)state;
+	struct world w;
+	open_world(&w, 1, NULL);
+	struct child late = child_start(child_idle, NULL);
+	move_in(&w.u, late.pid);
+	/* Within one clock tick one cannot tell; then neither is. */
+	struct seen v;
+	look(&v, &w.ctx, late.pid);
+	assert_false(has(&v, "proc:main:true"));
+	assert_non_null(strstr(v.notes, "withheld"));
+	forget(&v);
+	child_end(&late);
+	close_world(&w);
+}
+
+static void whoever_is_in_no_unit_is_no_main_process(void **state)
+{
+	(void)state;
+	struct child c = child_start(child_idle, NULL);
+	struct writ_cgroup_fs fs;
+	if (writ_cgroup_fs_open("/sys/fs/cgroup", &fs, NULL) != WRIT_OK)
+		skip();
+	struct writ_attest_ctx ctx = {
+		.trust = &fs.base, .self = &self, .mains = writ_mains_new()
+	};
+	struct seen v;
+	look(&v, &ctx, c.pid);
+	struct writ_scope scope;
+	if (writ_scope_of(v.s.cgroup, ctx.trust, &scope, NULL) != WRIT_OK) {
+		assert_null(strstr(v.selectors, "proc:main"));
+		assert_null(strstr(v.selectors, "proc:depth"));
+		assert_non_null(strstr(v.notes, "proc:main and proc:depth withheld"));
+	}
+	forget(&v);
+	child_end(&c);
+	writ_mains_free(ctx.mains);
+	writ_cgroup_fs_close(&fs);
+}
+
+static void own_path(char *out, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", out, size - 1);
+	assert_true(n > 0);
+	out[n] = '\0';
+}
+
+static void ancestors_are_named_by_the_programs_that_they_run(void **state)
+{
+	(void)state;
+	const struct writ_attest_ctx ctx = { .self = &self };
+	char mine[256], text[320];
+	struct seen v;
+	own_path(mine, sizeof(mine));
+	snprintf(text, sizeof(text), "proc:ancestor-path:%s", mine);
+	struct child c = child_start(child_exec, (char *)(uintptr_t) "/usr/bin/sleep");
+	child_go(&c);
+	child_await_end_of_file(&c);
+	look(&v, &ctx, c.pid);
+	assert_true(has(&v, text));
+	assert_false(has(&v, "proc:ancestor-path:/usr/bin/sleep"));
+	assert_int_equal(look_again(&v, &ctx, NULL), WRIT_OK);
+	forget(&v);
+	child_end(&c);
+}
+
+/* The parent ends, or runs another program, while the child stays what it was. */
+static void what_ceased_to_hold_is_found_before_keys_leave(void **state)
+{
+	(void)state;
+	struct world w;
+	struct writ_err err;
+	struct seen v;
+	open_world(&w, FAMILY, NULL);
+	look(&v, &w.ctx, w.f.pid[2]);
+	assert_true(has(&v, "proc:depth:2"));
+	assert_int_equal(look_again(&v, &w.ctx, NULL), WRIT_OK);
+	assert_int_equal(writ_snapshot_recheck(&v.pin, &v.s, NULL), WRIT_OK);
+	end_one(&w.f, 1);
+	assert_int_equal(writ_snapshot_recheck(&v.pin, &v.s, NULL), WRIT_OK);
+	assert_int_equal(look_again(&v, &w.ctx, &err), WRIT_EUNAUTH);
+	assert_non_null(strstr(err.msg, "proc:"));
+	forget(&v);
+	close_world(&w);
+}
+
+static void nothing_of_it_is_asked_again_where_nothing_was_seen(void **state)
+{
+	(void)state;
+	struct writ_attest_ctx ctx = { .self = NULL };
+	struct child c = child_start(child_idle, NULL);
+	struct seen v;
+	look(&v, &ctx, c.pid);
+	assert_string_equal(v.selectors, ",");
+	child_end(&c);
+	assert_int_equal(look_again(&v, &ctx, NULL), WRIT_OK);
+	forget(&v);
+}
+
+static void fork_and_wait(int go, int ready, void *arg)
+{
+	pid_t *pid = arg;
+	pid_t child = fork();
+	if (child == 0)
+		for (;;)
+			pause();
+	*pid = child;
+	child_ready(ready);
+	child_wait(go);
+	_exit(0);
+}
+
+static void open_kin(struct writ_kin *k, pid_t pid)
+{
+	char path[32];
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	*k = (struct writ_kin){ .pid = (uint64_t)pid, .start_time = UINT64_MAX };
+	k->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(k->dirfd >= 0);
+}
+
+static void a_parent_that_ended_while_it_was_looked_at_is_none(void **state)
+{
+	(void)state;
+	pid_t *pid =
+		mmap(NULL, sizeof(*pid), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct child c = child_start(fork_and_wait, pid);
+	struct writ_kin child, parent, other;
+	open_kin(&child, *pid);
+	assert_int_equal(writ_kin_parent(&child, &parent, NULL), WRIT_OK);
+	assert_int_equal(parent.pid, c.pid);
+	assert_int_equal(writ_kin_check(&child, &parent, NULL), WRIT_OK);
+	kill(c.pid, SIGKILL);
+	siginfo_t info;
+	/* A zombie still: its pid is not free, and yet it is nobody's parent any more. */
+	assert_int_equal(waitid(P_PID, (id_t)c.pid, &info, WEXITED | WNOWAIT), 0);
+	assert_int_equal(writ_kin_check(&child, &parent, NULL), WRIT_EUNAUTH);
+	assert_int_equal(writ_kin_parent(&parent, &other, NULL), WRIT_EUNAUTH);
+	pid_t orphan = *pid;
+	child_end(&c);
+	kill(orphan, SIGKILL);
+	assert_int_equal(waitpid(orphan, NULL, 0), orphan);
+	assert_int_equal(writ_kin_parent(&child, &other, NULL), WRIT_EUNAUTH);
+	writ_kin_close(&child);
+	writ_kin_close(&parent);
+	munmap(pid, sizeof(*pid));
+}
+
+/* The next process gets this pid. False: that cannot be had here. */
+static bool next_pid(pid_t pid)
+{
+	int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%d", (int)pid - 1);
+	bool ok = write(fd, text, (size_t)n) == n;
+	close(fd);
+	return ok;
+}
+
+static void a_pid_that_means_another_process_by_now_is_no_parent(void **state)
+{
+	(void)state;
+	pid_t *pid =
+		mmap(NULL, sizeof(*pid), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct child c = child_start(fork_and_wait, pid);
+	struct writ_kin child, parent;
+	open_kin(&child, *pid);
+	assert_int_equal(writ_kin_parent(&child, &parent, NULL), WRIT_OK);
+	pid_t wanted = c.pid, orphan = *pid;
+	child_end(&c);
+	struct child again = { .pid = 0 };
+	for (int i = 0; i < 200 && again.pid != wanted; i++) {
+		child_end(&again);
+		if (next_pid(wanted))
+			again = child_start(child_idle, NULL);
+	}
+	bool reused = again.pid == wanted;
+	if (reused) {
+		assert_int_equal(writ_kin_check(&child, &parent, NULL), WRIT_EUNAUTH);
+		/* And where the child's stat did name that pid: the folder is the dead one's. */
+		struct writ_kin up;
+		assert_int_equal(writ_kin_parent(&parent, &up, NULL), WRIT_EUNAUTH);
+	}
+	child_end(&again);
+	kill(orphan, SIGKILL);
+	assert_int_equal(waitpid(orphan, NULL, 0), orphan);
+	writ_kin_close(&child);
+	writ_kin_close(&parent);
+	munmap(pid, sizeof(*pid));
+	if (!reused)
+		skip();
+}
+
+static void a_parent_is_not_younger_than_its_child(void **state)
+{
+	(void)state;
+	struct child c = child_start(child_idle, NULL);
+	struct writ_kin child, parent;
+	open_kin(&child, c.pid);
+	child.start_time = 0;
+	assert_int_equal(writ_kin_parent(&child, &parent, NULL), WRIT_EUNAUTH);
+	writ_kin_close(&child);
+	child_end(&c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_the_process_in_front_is_the_main_one),
+		cmocka_unit_test(a_child_that_runs_another_program_stays_a_child),
+		cmocka_unit_test(a_main_process_that_runs_another_program_stays_it),
+		cmocka_unit_test(an_orphan_is_neither_main_nor_at_any_depth),
+		cmocka_unit_test(who_survives_the_main_process_does_not_inherit),
+		cmocka_unit_test(a_process_that_came_later_from_outside_is_not_main),
+		cmocka_unit_test(whoever_is_in_no_unit_is_no_main_process),
+		cmocka_unit_test(ancestors_are_named_by_the_programs_that_they_run),
+		cmocka_unit_test(what_ceased_to_hold_is_found_before_keys_leave),
+		cmocka_unit_test(nothing_of_it_is_asked_again_where_nothing_was_seen),
+		cmocka_unit_test(a_parent_that_ended_while_it_was_looked_at_is_none),
+		cmocka_unit_test(a_pid_that_means_another_process_by_now_is_no_parent),
+		cmocka_unit_test(a_parent_is_not_younger_than_its_child),
+	};
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
+		return 1;
+	writ_ns_self_read(&self);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
