@@ -25,10 +25,16 @@ struct writ_agent_http_challenge { /* NodeAttestor "http_challenge" */
 	uint16_t advertised_port; /* 0: the same */
 };
 
+struct writ_agent_k8s_psat { /* NodeAttestor "k8s_psat" */
+	bool is_on;
+	char *cluster, *token_path;
+};
+
 struct writ_agent_nodes {
 	struct writ_agent_x509pop x509pop;
 	struct writ_agent_sshpop sshpop;
 	struct writ_agent_http_challenge http_challenge;
+	struct writ_agent_k8s_psat k8s_psat;
 };
 
 #endif

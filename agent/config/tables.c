@@ -332,6 +332,7 @@ static const struct writ_conf_plugin_row plugin_rows[] = {
 	{ "NodeAttestor", "x509pop", &writ_agent_x509pop_table, ROW(nodes.x509pop) },
 	{ "NodeAttestor", "http_challenge", &writ_agent_http_challenge_table,
 		ROW(nodes.http_challenge) },
+	{ "NodeAttestor", "k8s_psat", &writ_agent_k8s_psat_table, ROW(nodes.k8s_psat) },
 	{ "WorkloadAttestor", "unix", &unix_table, ROW(unix_attestor) },
 	{ "WorkloadAttestor", "systemd", &systemd_table, ROW(systemd_attestor) },
 	{ "WorkloadAttestor", "container", &container_table, ROW(container_attestor) },

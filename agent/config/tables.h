@@ -12,5 +12,6 @@ extern const struct writ_conf_plugin_set writ_agent_config_plugins;
 extern const struct writ_conf_table writ_agent_x509pop_table;
 extern const struct writ_conf_table writ_agent_sshpop_table;
 extern const struct writ_conf_table writ_agent_http_challenge_table; /* http_challenge.c */
+extern const struct writ_conf_table writ_agent_k8s_psat_table;       /* k8s_psat.c */
 
 #endif

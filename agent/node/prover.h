@@ -47,6 +47,7 @@ WRIT_MUST writ_rc writ_prover_open(
 	const struct writ_agent_config *cfg, struct writ_prover **ret, struct writ_err *err);
 void writ_prover_close(struct writ_prover *p); /* NULL is fine */
 
-extern const struct writ_prover_vt writ_prover_x509pop, writ_prover_http_challenge;
+extern const struct writ_prover_vt writ_prover_x509pop, writ_prover_http_challenge,
+	writ_prover_k8s_psat;
 
 #endif

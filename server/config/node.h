@@ -35,10 +35,25 @@ struct writ_server_http_challenge { /* NodeAttestor "http_challenge" */
 	bool allow_local_addresses; /* ours: loopback and link-local ones */
 };
 
+struct writ_server_k8s_cluster {
+	char *name;                                          /* may stand in a SPIFFE ID */
+	struct writ_conf_strings service_account_allow_list; /* "namespace:account" */
+	struct writ_conf_strings audience;                   /* none: the API server's own */
+	char *kube_config_file;                              /* NULL: as a pod of the cluster */
+	struct writ_conf_strings allowed_node_label_keys, allowed_pod_label_keys;
+	bool use_pod_uid_for_agent_id;
+};
+
+struct writ_server_k8s_psat { /* NodeAttestor "k8s_psat" */
+	bool is_on;
+	struct writ_conf_list clusters; /* struct writ_server_k8s_cluster */
+};
+
 struct writ_server_nodes {
 	struct writ_server_x509pop x509pop;
 	struct writ_server_sshpop sshpop;
 	struct writ_server_http_challenge http_challenge;
+	struct writ_server_k8s_psat k8s_psat;
 };
 
 /* The fields that an agent_path_template may use, up to NULL. */

@@ -194,4 +194,7 @@ void writ_server_config_check_nodes(
 	if (c->nodes.http_challenge.is_on)
 		writ_server_config_check_http_challenge(
 			&c->nodes.http_challenge, find_plugin(root, "http_challenge").pos, d);
+	if (c->nodes.k8s_psat.is_on)
+		writ_server_config_check_k8s_psat(
+			&c->nodes.k8s_psat, find_plugin(root, "k8s_psat").pos, d);
 }

@@ -15,6 +15,10 @@ extern const struct writ_conf_table writ_server_sshpop_table;
 extern const struct writ_conf_table writ_server_http_challenge_table;
 void writ_server_config_check_http_challenge(const struct writ_server_http_challenge *c,
 	struct writ_conf_pos pos, struct writ_conf_diags *d);
+/* k8s_psat.c */
+extern const struct writ_conf_table writ_server_k8s_psat_table;
+void writ_server_config_check_k8s_psat(
+	const struct writ_server_k8s_psat *c, struct writ_conf_pos pos, struct writ_conf_diags *d);
 void writ_server_config_check_nodes(
 	struct writ_server_config *c, const struct writ_conf_node *root, struct writ_conf_diags *d);
 

@@ -106,6 +106,7 @@ void writ_node_attestors_close(struct writ_node_attestors *a);
 struct writ_node_attestor *writ_node_attestors_find(
 	const struct writ_node_attestors *a, struct writ_str name); /* NULL */
 
-extern const struct writ_node_attestor_vt writ_node_x509pop, writ_node_http_challenge;
+extern const struct writ_node_attestor_vt writ_node_x509pop, writ_node_http_challenge,
+	writ_node_k8s_psat;
 
 #endif
