@@ -17,6 +17,9 @@ static const struct {
 	{ { "script:sha256:", 14 }, WRIT_ATTEST_SCRIPT | WRIT_ATTEST_SCRIPT_SHA256 },
 	{ { "script:", 7 }, WRIT_ATTEST_SCRIPT },
 	{ { "proc:", 5 }, WRIT_ATTEST_LINEAGE },
+	{ { "docker:", 7 }, WRIT_ATTEST_DOCKER },
+	{ { "podman-rootless:", 16 }, WRIT_ATTEST_ROOTLESS },
+	{ { "k8s:", 4 }, WRIT_ATTEST_K8S },
 };
 static_assert(sizeof(kinds) / sizeof(kinds[0]) <= WRIT_WANTS_KINDS, "room for each kind");
 

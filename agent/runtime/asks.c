@@ -170,7 +170,7 @@ static void remember(struct inquiry *q, struct writ_finding *f)
 
 static void settle(struct inquiry *q)
 {
-	bool again = q->rc == WRIT_ENOENT && q->tries < q->row->what.retries;
+	bool again = !q->a->closed && q->rc == WRIT_ENOENT && q->tries < q->row->what.retries;
 	if (again && !q->job_runs) {
 		q->step = SLEEPING;
 		release_slot(q);
@@ -392,7 +392,7 @@ writ_rc writ_asks_start(struct writ_asks *a, const struct writ_place *place, uns
 	struct writ_answer *answer, void (*done)(void *arg), void *arg, struct writ_ask **ret)
 {
 	struct writ_ask *k = NULL;
-	for (size_t i = 0; i < a->n; i++) {
+	for (size_t i = 0; !a->closed && i < a->n; i++) {
 		struct row *row = &a->rows[i];
 		if (!(flags & row->what.wanted) || !row->what.vt->wants(place))
 			continue;
@@ -449,6 +449,19 @@ struct writ_asks *writ_asks_new(const struct writ_asks_config *cfg)
 		writ_list_init(&row->live);
 	}
 	return a;
+}
+
+void writ_asks_stop(struct writ_asks *a)
+{
+	a->closed = true;
+	for (size_t i = 0; i < a->n; i++) {
+		while (!writ_list_empty(&a->rows[i].live)) {
+			struct inquiry *q =
+				writ_container(a->rows[i].live.next, struct inquiry, node);
+			q->rc = writ_fail(&q->err, WRIT_ECANCELED, "the agent ends");
+			settle(q);
+		}
+	}
 }
 
 void writ_asks_free(struct writ_asks *a)

@@ -36,6 +36,8 @@ struct writ_asks; /* all of them */
 struct writ_ask;  /* one that waits */
 
 struct writ_asks *writ_asks_new(const struct writ_asks_config *cfg);
+/* What is under way ends now, as not known; nothing is asked any more. */
+void writ_asks_stop(struct writ_asks *a);
 /* Every ask is over, or was cancelled. Jobs that still look at a disk end by themselves. */
 void writ_asks_free(struct writ_asks *a);
 

@@ -337,6 +337,25 @@ static void asks_can_be_given_up(void **state)
 	}
 }
 
+static void what_is_under_way_ends_with_the_agent(void **state)
+{
+	struct world *w = *state;
+	struct question q[2];
+	w->docker.mood = w->kubelet.mood = FAKE_HANGS;
+	open_asks(w, 60000);
+	start(w, "docker", H64, "", &q[0]);
+	start(w, "docker", H64, UUID, &q[1]);
+	writ_asks_stop(w->asks);
+	for (size_t i = 0; i < WRIT_COUNT(q); i++) {
+		assert_true(q[i].done);
+		writ_selectors_seal(&q[i].answer.selectors);
+		expect(&q[i], "", "the agent ends");
+	}
+	start(w, "podman", H64, "", &q[0]);
+	assert_true(q[0].was_at_once);
+	writ_answer_done(&q[0].answer);
+}
+
 #define POD_SAYS                                                                                   \
 	"k8s:container-image:registry.example/web:1.2\n"                                           \
 	"k8s:container-image:registry.example/web@sha256:"                                         \
@@ -551,6 +570,7 @@ int main(void)
 		W(one_that_came_back_is_asked_again),
 		W(equal_questions_are_asked_once),
 		W(asks_can_be_given_up),
+		W(what_is_under_way_ends_with_the_agent),
 		W(a_container_that_is_not_listed_yet_is_asked_for_again),
 		W(a_port_of_somebody_else_is_not_the_kubelet),
 		W(only_the_owners_own_socket_is_used),
