@@ -74,7 +74,7 @@ static uint8_t *put_field(uint8_t *at, const char *name, const char *value)
 	return at;
 }
 
-size_t ask_again_bytes(uint8_t out[ASK_MAX], uint32_t stream)
+size_t ask_again_bytes(uint8_t *out, uint32_t stream)
 {
 	static const char *const fields[][2] = { { ":method", "POST" }, { ":scheme", "http" },
 		{ ":path", "/SpiffeWorkloadAPI/FetchX509SVID" }, { ":authority", "localhost" },
@@ -89,7 +89,7 @@ size_t ask_again_bytes(uint8_t out[ASK_MAX], uint32_t stream)
 	return (size_t)(at + 5 - out);
 }
 
-size_t ask_bytes(uint8_t out[ASK_MAX])
+size_t ask_bytes(uint8_t *out)
 {
 	static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 	memcpy(out, preface, sizeof(preface) - 1);

@@ -20,10 +20,10 @@ enum ask_got {
 
 /* A connection to that socket, waiting its turn in the queue. -1: errno. */
 int ask_connect(const char *path);
-/* Preface, SETTINGS and a call of FetchX509SVID: how many bytes of out. */
-size_t ask_bytes(uint8_t out[ASK_MAX]);
+/* Preface, SETTINGS and a call of FetchX509SVID: how many bytes of out (room: ASK_MAX). */
+size_t ask_bytes(uint8_t *out);
 /* A further call on an open connection; stream: 3, 5, ... */
-size_t ask_again_bytes(uint8_t out[ASK_MAX], uint32_t stream);
+size_t ask_again_bytes(uint8_t *out, uint32_t stream);
 bool ask_send(int fd);
 /* Reads until wanted ("spiffe://example.org/trusted") is among the bytes. answers: acknowledges
  * SETTINGS and PING, as every HTTP/2 library does without being asked. */

@@ -221,7 +221,7 @@ static void mm_map_without_namespace(struct pose *p)
 
 /* --- A9: names that look like a file --- */
 
-static void run_inherited(struct pose *p, int program, const char *path)
+static void run_inherited(struct pose *p, int program)
 {
 	char fd[16], report[16];
 	char *const env[] = { NULL };
@@ -229,10 +229,7 @@ static void run_inherited(struct pose *p, int program, const char *path)
 	(void)snprintf(report, sizeof(report), "%d", p->report);
 	char *const argv[] = { (char *)(uintptr_t)p->trusted, (char *)(uintptr_t) "inherited", fd,
 		(char *)(uintptr_t)p->wanted, report, NULL };
-	if (program >= 0)
-		(void)syscall(SYS_execveat, program, "", argv, env, AT_EMPTY_PATH);
-	else
-		(void)execve(path, argv, env);
+	(void)syscall(SYS_execveat, program, "", argv, env, AT_EMPTY_PATH);
 	pose_unready(p, "run the copy");
 }
 
@@ -261,7 +258,7 @@ static void memory_file(struct pose *p)
 {
 	pose_drop(p);
 	const char *name = strlen(p->trusted) < 240 ? p->trusted : "trusted";
-	run_inherited(p, copy_self(p, memfd_create(name, 0)), NULL);
+	run_inherited(p, copy_self(p, memfd_create(name, 0)));
 }
 
 /* helper is a path "X (deleted)" of the trusted program; this one runs as X and deletes that. */
@@ -278,7 +275,7 @@ static void deleted_file(struct pose *p)
 	int program = open(path, O_PATH | O_CLOEXEC);
 	(void)unlink(path);
 	pose_drop(p);
-	run_inherited(p, program, NULL);
+	run_inherited(p, program);
 }
 
 /* --- A10: the main thread has ended, another one asks --- */
