@@ -104,7 +104,8 @@ writ_rc writ_dev_write_agent(const struct writ_dev *d, struct writ_err *err)
 		"agent {\n\ttrust_domain = \"" WRIT_DEV_TD
 		"\"\n\tserver_address = \"127.0.0.1\"\n\tserver_port = \"%u\"\n"
 		"\tsocket_path = \"%s\"\n\tadmin_socket_path = \"%s\"\n\tdata_dir = "
-		"\"%s/agent/data\"\n\ttrust_bundle_path = \"%s/bundle.pem\"\n}\n\n"
+		"\"%s/agent/data\"\n\ttrust_bundle_path = \"%s/bundle.pem\"\n"
+		"\tallow_foreign_namespaces = true\n}\n\n"
 		"plugins {\n\tKeyManager \"memory\" {\n\t\tplugin_data {}\n\t}\n\tNodeAttestor "
 		"\"join_token\" {\n\t\tplugin_data {}\n\t}\n"
 		"\tWorkloadAttestor \"unix\" {\n\t\tplugin_data {}\n\t}\n}\n",

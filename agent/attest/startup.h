@@ -13,8 +13,7 @@ struct writ_startup_rules {
 	const char *proc; /* NULL: "/proc" */
 };
 
-/* WRIT_EPRECOND: the agent must not start like this; the message says what to change. What cannot
- * be read (/proc/1/ns without privilege) counts as fine. */
+/* WRIT_EPRECOND: the agent must not start like this; the message says what to change. */
 WRIT_MUST writ_rc writ_startup_check(const struct writ_startup_rules *rules, struct writ_err *err);
 
 #endif

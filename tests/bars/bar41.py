@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bar 41: attacks A1 to A23 (docs/attacks.md), and what is not its parent: 0 accepted, all honest callers served.
 
-usage: bar41.py [-short] [ROW...]: rows whose name begins so, as in bar41.py A4 A10."""
+usage: bar41.py [-short] [-old] [ROW...]: rows of that attack, as in bar41.py A4 A10. -old: with what Linux 6.1 has."""
 import sys
 
 from bar import Verdict, percentile
@@ -36,12 +36,14 @@ def run_row(p, v, row, short):
 
 def main():
     args = sys.argv[1:]
-    short = "-short" in args
-    names = [a for a in args if a != "-short"]
+    short, old = "-short" in args, "-old" in args
+    names = [a for a in args if not a.startswith("-")]
     if not IS_ROOT:
         print("not root: rows that need other users, process IDs or the agent stopped are left out")
     p, v = Posing(World()), Verdict()
     try:
+        if old:
+            p.make_old()
         p.prepare()
         for row in ROWS:
             if not names or any(row.what.split(",")[0] == n or row.attack == n for n in names):

@@ -31,7 +31,7 @@ ROWS = [
     Row("A4, answered till then", "r4-answers", 1000, 20, 24),
     Row("A4, after the PING", "r4-after-ping", 1000, 20, 24),
     Row("A4, before accept", "r4-stopped", 1000, 5, 1, 5, needs="stop"),
-    Row("A4, at any moment", "r4-stopped-later", 1000, 5, 1, 5, needs="stop"),
+    Row("A4, at any moment", "r4-stopped-later", 200, 5, 1, 5, needs="stop"),
     Row("A5, su, child asks", "setuid-child-asks", 1000, 10, 4, 0, "su", "rooted", "root su"),
     Row("A5, su, asked before", "setuid-after-asking", 1000, 10, 8, 0, "su", "rooted", "root su"),
     Row("A5, newgrp", "setuid-after-asking", 1000, 10, 8, 0, "newgrp", "rooted", "root newgrp"),
@@ -85,6 +85,10 @@ class Posing:
         self.uid, self.honest_uid = other_uid(3), other_uid(4)
         self.trusted = self.pose = None
 
+    def make_old(self):
+        """The agent will find what Linux 6.1 has: no SO_PEERPIDFD, no SO_PASSRIGHTS, no PIDFD_GET_INFO."""
+        self.w.agent.wrap = [self.w.tool("faults", PROGRAMS), "-old"]
+
     def prepare(self):
         w = self.w
         w.start()
@@ -112,8 +116,11 @@ class Posing:
 
     def agents(self):
         """All processes of the agent."""
-        run = self.w.agent.run
-        return [run.pid, *(pid for pids in run.children().values() for pid in pids)]
+        found = [self.w.agent.run.pid]
+        for pid in found:
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                found += map(int, (task / "children").read_text().split())
+        return found
 
     def descriptors(self):
         return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.agents())

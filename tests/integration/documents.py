@@ -12,7 +12,7 @@ import unittest
 from pathlib import Path
 
 from kit.net import Target, free_port
-from kit.proc import BIN, Scene
+from kit.proc import BIN, IN_CONTAINER, Scene
 from kit.world import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,6 +90,8 @@ class Documents(unittest.TestCase):
         d = self.dir
         rules = [f"s#{a}#{b}#g" for a, b in self.map] + [rf"s/\b{a}\b/{b}/g" for a, b in self.ports.items()]
         rules.append("s/writ\\.example\\.org/127.0.0.1/g")
+        if IN_CONTAINER:
+            rules.append("s/^agent {/&\\n\\tallow_foreign_namespaces = true/")
         (d / "map.sed").write_text("\n".join(rules) + "\n")
         script = PRELUDE.replace("@DIR@", str(d))
         for port, free in self.ports.items():

@@ -5,7 +5,7 @@ import stat
 import unittest
 
 from kit.net import free_port
-from kit.proc import BIN, Scene, wait_for
+from kit.proc import BIN, IN_CONTAINER, Scene, wait_for
 from kit.world import MINE, World, main
 
 # The keys of SPIRE's sample files, with its spelling and its habit of quoting numbers.
@@ -92,7 +92,8 @@ class SpireConf(unittest.TestCase):
         # As a checkout of SPIRE's samples has it.
         key.chmod(0o644)
         (self.dir / "server.conf").write_text(SERVER.format(dir=self.dir, port=self.port))
-        (self.dir / "agent.conf").write_text(AGENT.format(dir=self.dir, port=self.port))
+        more = "agent {\n    allow_foreign_namespaces = true" if IN_CONTAINER else "agent {"
+        (self.dir / "agent.conf").write_text(AGENT.format(dir=self.dir, port=self.port).replace("agent {", more, 1))
 
     def tearDown(self):
         if self._outcome.result.failures or self._outcome.result.errors:

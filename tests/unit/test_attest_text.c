@@ -225,17 +225,20 @@ static void put_dir(const char *root, const char *name)
 static void the_agent_does_not_start_in_a_foreign_namespace(void **state)
 {
 	static const struct {
-		const char *self, *ours, *first; /* of the cgroup namespace; NULL: unreadable */
+		const char *self, *ns, *is; /* is NULL: there is none of this kind */
 		bool allow;
 		const char *says; /* NULL: starts */
 	} rows[] = {
-		{ "PID", "cgroup:[7]", "cgroup:[7]", false, NULL },
-		{ "PID", "cgroup:[7]", NULL, false, NULL },
-		{ "PID", NULL, "cgroup:[7]", false, NULL },
-		{ "PID", "cgroup:[8]", "cgroup:[7]", true, NULL },
-		{ "PID", "cgroup:[8]", "cgroup:[7]", false, "--cgroupns=host" },
-		{ "1", "cgroup:[7]", "cgroup:[7]", true, "another PID namespace" },
-		{ NULL, "cgroup:[7]", "cgroup:[7]", true, "mount proc" },
+		{ "PID", "cgroup", "cgroup:[4026531835]", false, NULL },
+		{ "PID", "pid", "pid:[4026531836]", false, NULL },
+		{ "PID", "user", "user:[4026531837]", false, NULL },
+		{ "PID", "cgroup", NULL, false, NULL },
+		{ "PID", "cgroup", "cgroup:[4026532177]", true, NULL },
+		{ "PID", "cgroup", "cgroup:[4026532177]", false, "--cgroupns=host" },
+		{ "PID", "pid", "pid:[4026532177]", false, "--pid=host" },
+		{ "PID", "user", "user:[4026531836]", false, "--userns=host" },
+		{ "1", "cgroup", "cgroup:[4026531835]", true, "another PID namespace" },
+		{ NULL, "cgroup", "cgroup:[4026531835]", true, "mount proc" },
 	};
 	(void)state;
 	char me[32];
@@ -247,17 +250,13 @@ static void the_agent_does_not_start_in_a_foreign_namespace(void **state)
 			rows[i].self && strcmp(rows[i].self, "PID") == 0 ? me : rows[i].self;
 		if (self)
 			put_link(root, "self", self);
-		const char *dirs[] = { me, "1" };
-		const char *links[] = { rows[i].ours, rows[i].first };
-		for (size_t k = 0; k < 2; k++) {
-			char name[64];
-			put_dir(root, dirs[k]);
-			snprintf(name, sizeof(name), "%s/ns", dirs[k]);
-			put_dir(root, name);
-			snprintf(name, sizeof(name), "%s/ns/cgroup", dirs[k]);
-			if (links[k])
-				put_link(root, name, links[k]);
-		}
+		char name[64];
+		put_dir(root, me);
+		snprintf(name, sizeof(name), "%s/ns", me);
+		put_dir(root, name);
+		snprintf(name, sizeof(name), "%s/ns/%s", me, rows[i].ns);
+		if (rows[i].is)
+			put_link(root, name, rows[i].is);
 		struct writ_startup_rules rules = { .allow_foreign_namespaces = rows[i].allow,
 			.proc = root };
 		struct writ_err err = { .rc = WRIT_OK };

@@ -13,6 +13,9 @@ BIN = Path(os.environ.get("WRIT_BIN", "build/release/bin")).resolve()
 CLIENTS = Path(os.environ.get("WRIT_CLIENTS", BIN.parent / "clients")).resolve()
 POLL_S = 0.01
 IS_ROOT = os.geteuid() == 0
+# The machine's own namespaces have fixed numbers. In a container the agent starts only when it is told to.
+IN_CONTAINER = any(os.readlink(f"/proc/self/ns/{name}") != f"{name}:[{number}]"
+                   for name, number in (("user", 4026531837), ("pid", 4026531836), ("cgroup", 4026531835)))
 
 
 class Failed(AssertionError):
@@ -106,7 +109,7 @@ class Program:
         for entry in os.listdir("/proc"):
             if entry.isdigit():
                 try:
-                    stat = Path(f"/proc/{entry}/stat").read_text()
+                    stat = Path(f"/proc/{entry}/stat").read_text(errors="replace")
                 except OSError:
                     continue
                 name = stat[stat.index("(") + 1:stat.rindex(")")]

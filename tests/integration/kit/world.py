@@ -7,7 +7,7 @@ import sys
 import unittest
 
 from .net import free_port, http_status
-from .proc import BIN, CLIENTS, IS_ROOT, Failed, Scene, wait_for
+from .proc import BIN, CLIENTS, IN_CONTAINER, IS_ROOT, Failed, Scene, wait_for
 
 TD = "example.org"
 NODE = f"spiffe://{TD}/node"
@@ -62,6 +62,7 @@ agent {{
 	log_level = "DEBUG"
 	log_format = "json"
 	trust_bundle_path = "{bundle}"
+	allow_foreign_namespaces = {in_container}
 	{extra}
 }}
 plugins {{
@@ -105,6 +106,7 @@ class Daemon:
         self.data = scene.dir / f"{name}-data"
         self.conf = scene.dir / f"{name}.conf"
         self.values = {"td": TD, "data": self.data, "health": self.health, "metrics": self.metrics, "extra": "",
+                       "in_container": str(IN_CONTAINER).lower(),
                        "attestors": JOIN_TOKEN, **values}
         self.conf.write_text(template.format(**self.values))
         self.run, self.wrap = None, []
