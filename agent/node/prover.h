@@ -49,5 +49,6 @@ void writ_prover_close(struct writ_prover *p); /* NULL is fine */
 
 extern const struct writ_prover_vt writ_prover_x509pop, writ_prover_http_challenge,
 	writ_prover_k8s_psat;
+extern const struct writ_prover_vt writ_prover_sshpop;
 
 #endif

@@ -33,6 +33,15 @@ WRIT_MUST writ_rc writ_evp_verify(EVP_PKEY *pkey, const EVP_MD *type, const void
 WRIT_MUST writ_rc writ_rsa_check(
 	const EVP_PKEY *pkey, struct writ_err *err); /* the rules of struct writ_pubkey */
 
+/* ECDSA signatures as DER, and as the two numbers (big-endian, of at most WRIT_ECDSA_NUMBER_MAX
+ * bytes). */
+#define WRIT_ECDSA_NUMBER_MAX 66
+#define WRIT_ECDSA_DER_MAX    160
+/* Its length; 0: these are no numbers of a signature. */
+size_t writ_ecdsa_join(struct writ_str r, struct writ_str s, uint8_t der[WRIT_ECDSA_DER_MAX]);
+bool writ_ecdsa_split(const uint8_t *der, size_t n, uint8_t r[WRIT_ECDSA_NUMBER_MAX], size_t *n_r,
+	uint8_t s[WRIT_ECDSA_NUMBER_MAX], size_t *n_s);
+
 /* For WRIT_AUTO. */
 static inline void writ_evp_pkey_freep(EVP_PKEY **p)
 {

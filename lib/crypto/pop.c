@@ -4,22 +4,13 @@
 #include "base/mem.h"
 #include "crypto/ossl.h"
 
-#include <openssl/bn.h>
-#include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 #include <string.h>
 
-#define ECDSA_DER_MAX 160
-
 static void ctx_freep(EVP_PKEY_CTX **c)
 {
 	EVP_PKEY_CTX_free(*c);
-}
-
-static void sig_freep(ECDSA_SIG **s)
-{
-	ECDSA_SIG_free(*s);
 }
 
 bool writ_pop_is_rsa(enum writ_key_type type)
@@ -45,40 +36,6 @@ static bool set_pss(EVP_PKEY_CTX *ctx, int salt)
 		EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, salt) == 1;
 }
 
-static bool split_ecdsa(const uint8_t *der, size_t n, struct writ_pop_sig *ret)
-{
-	WRIT_AUTO(sig_freep) ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &der, (long)n);
-	const BIGNUM *r = sig ? ECDSA_SIG_get0_r(sig) : NULL,
-		     *s = sig ? ECDSA_SIG_get0_s(sig) : NULL;
-	if (!r || !s || BN_num_bytes(r) > WRIT_POP_NUMBER || BN_num_bytes(s) > WRIT_POP_NUMBER)
-		return false;
-	ret->n_a = (size_t)BN_bn2bin(r, ret->a);
-	ret->n_b = (size_t)BN_bn2bin(s, ret->b);
-	return true;
-}
-
-/* DER of r and s; its length, 0 when it cannot be one. */
-static size_t join_ecdsa(const struct writ_pop_sig *sig, uint8_t der[ECDSA_DER_MAX])
-{
-	WRIT_AUTO(sig_freep) ECDSA_SIG *both = ECDSA_SIG_new();
-	BIGNUM *r = NULL, *s = NULL;
-	if (!both || !sig->n_a || !sig->n_b || sig->n_a > WRIT_POP_NUMBER ||
-		sig->n_b > WRIT_POP_NUMBER)
-		return 0;
-	r = BN_bin2bn(sig->a, (int)sig->n_a, NULL);
-	s = BN_bin2bn(sig->b, (int)sig->n_b, NULL);
-	if (!r || !s || ECDSA_SIG_set0(both, r, s) != 1) {
-		BN_free(r);
-		BN_free(s);
-		return 0;
-	}
-	int n = i2d_ECDSA_SIG(both, NULL);
-	if (n <= 0 || n > ECDSA_DER_MAX)
-		return 0;
-	n = i2d_ECDSA_SIG(both, &der);
-	return n > 0 ? (size_t)n : 0;
-}
-
 writ_rc writ_pop_sign(const struct writ_key *k, const uint8_t message[WRIT_SHA256_LEN],
 	struct writ_pop_sig *ret, struct writ_err *err)
 {
@@ -94,7 +51,7 @@ writ_rc writ_pop_sign(const struct writ_key *k, const uint8_t message[WRIT_SHA25
 	if (out.is_rsa) {
 		memcpy(out.a, sig, n);
 		out.n_a = n;
-	} else if (!split_ecdsa(sig, n, &out)) {
+	} else if (!writ_ecdsa_split(sig, n, out.a, &out.n_a, out.b, &out.n_b)) {
 		return writ_fail_ossl(err, WRIT_ECRYPTO, "take a signature apart");
 	}
 	*ret = out;
@@ -105,7 +62,7 @@ writ_rc writ_pop_verify(const struct writ_pubkey *k, const uint8_t message[WRIT_
 	const struct writ_pop_sig *sig, struct writ_err *err)
 {
 	bool is_rsa = writ_pop_is_rsa(k->type);
-	uint8_t der[ECDSA_DER_MAX];
+	uint8_t der[WRIT_ECDSA_DER_MAX];
 	const uint8_t *p = sig->a;
 	size_t n = sig->n_a;
 	if (sig->is_rsa != is_rsa)
@@ -113,7 +70,7 @@ writ_rc writ_pop_verify(const struct writ_pubkey *k, const uint8_t message[WRIT_
 			sig->is_rsa ? "RSA" : "ECDSA", is_rsa ? "RSA" : "ECDSA");
 	if (!is_rsa) {
 		p = der;
-		n = join_ecdsa(sig, der);
+		n = writ_ecdsa_join(writ_strn(sig->a, sig->n_a), writ_strn(sig->b, sig->n_b), der);
 	}
 	WRIT_AUTO(writ_evp_pkey_freep) EVP_PKEY *pkey = NULL;
 	struct writ_pubkey again;

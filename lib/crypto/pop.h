@@ -9,7 +9,7 @@
 #include "crypto/key.h"
 
 #define WRIT_POP_NONCE  32
-#define WRIT_POP_NUMBER 66 /* bytes of r or s at most */
+#define WRIT_POP_NUMBER 66 /* bytes of r or s at most; WRIT_ECDSA_NUMBER_MAX */
 
 struct writ_pop_sig {
 	bool is_rsa;

@@ -339,6 +339,7 @@ static const struct writ_conf_plugin_row plugin_rows[] = {
 	{ "KeyManager", "memory", &key_memory_table, ROW(key_memory) },
 	{ "NodeAttestor", "join_token", &join_token_table, ROW(join_token) },
 	{ "NodeAttestor", "x509pop", &writ_server_x509pop_table, ROW(nodes.x509pop) },
+	{ "NodeAttestor", "sshpop", &writ_server_sshpop_table, ROW(nodes.sshpop) },
 	{ "NodeAttestor", "http_challenge", &writ_server_http_challenge_table,
 		ROW(nodes.http_challenge) },
 	{ "NodeAttestor", "k8s_psat", &writ_server_k8s_psat_table, ROW(nodes.k8s_psat) },

@@ -108,5 +108,6 @@ struct writ_node_attestor *writ_node_attestors_find(
 
 extern const struct writ_node_attestor_vt writ_node_x509pop, writ_node_http_challenge,
 	writ_node_k8s_psat;
+extern const struct writ_node_attestor_vt writ_node_sshpop;
 
 #endif

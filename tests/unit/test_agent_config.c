@@ -195,7 +195,7 @@ static const struct {
 	  "private_key_path = \"k\" } }\nWorkloadAttestor \"docker\" { plugin_data { } "
 	  "}\nWorkloadAttestor \"k8s\" { plugin_data { } } }",
 		"a:2:78: error: NodeAttestor \"aws_iid\" is not supported: the agent could not "
-		"join; there is \"join_token\", \"x509pop\", "
+		"join; there is \"join_token\", \"x509pop\", \"sshpop\", "
 		"\"http_challenge\", \"k8s_psat\"\n"
 		"a:3:18: warning: WorkloadAttestor \"docker\" is not supported: entries with its "
 		"selectors will match no workload; there is \"unix\", \"systemd\", \"container\", "
@@ -216,7 +216,7 @@ static const struct {
 		"a:2:22: error: directory is missing in KeyManager \"disk\": Folder that the "
 		"agent's key is kept in.\n"
 		"a:2:74: error: NodeAttestor \"aws_iid\" is not supported: the agent could not "
-		"join; there is \"join_token\", \"x509pop\", "
+		"join; there is \"join_token\", \"x509pop\", \"sshpop\", "
 		"\"http_challenge\", \"k8s_psat\"\n"
 		"a:2:127: error: unknown key \"discover\" in WorkloadAttestor \"unix\": there is "
 		"\"discover_workload_path\", \"workload_size_limit\"\n" },

@@ -377,7 +377,8 @@ static const struct {
 		"s:2:64: error: unknown key \"directory\" in KeyManager \"disk\": there is "
 		"\"keys_path\"\n"
 		"s:2:97: error: NodeAttestor \"aws_iid\" is not supported: agents that rely on it "
-		"could not join; there is \"join_token\", \"x509pop\", \"http_challenge\", "
+		"could not join; there is \"join_token\", \"x509pop\", \"sshpop\", "
+		"\"http_challenge\", "
 		"\"k8s_psat\"\n" },
 	{ "!server { trust_domain = \"a.b\" }\nplugins { DataStore \"sql\" { plugin_data { "
 	  "max_open_conns = 5 } } KeyManager \"aws_kms\" { plugin_data { region = \"x\" } "
