@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The attacks of docs/attacks.md, a few times each: nobody poses as another program, and honest callers are served."""
+"""The attacks of docs/attacks.md, a few times each: nobody poses as another program, and honest callers are served.
+
+Once as the machine is, once with what Linux 6.1 has, and once while each system call that the agent makes to learn who asks
+fails."""
+import errno
 import os
 import sys
 import unittest
@@ -9,14 +13,18 @@ from kit.proc import IS_ROOT
 from kit.world import Case, main
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bars"))
+from faulty import NEEDED, Faults, sequence, try_fault  # noqa: E402
 from posing import ROWS, Honest, Posing  # noqa: E402
 
 STALL_MS = 100  # the bar's is longer
 # Who asks and becomes another program before it was accepted is found out by a PING that nobody answers.
-NOT_YET = "r4"
+NOT_YET = ("r4",)
+NOT_YET_OLD = (*NOT_YET, "r1-queued", "r2")
 
 
 class Attacks(Case):
+    not_yet = NOT_YET
+
     @classmethod
     def prepare(cls):
         cls.posing = Posing(cls.world)
@@ -27,7 +35,7 @@ class Attacks(Case):
             print("not root: attacks that need other users or process IDs are left out")
         p = self.posing
         for row in ROWS:
-            if row.attack.startswith(NOT_YET):
+            if row.attack.startswith(self.not_yet):
                 continue
             with self.subTest(row.what):
                 why = p.lacks(row)
@@ -50,13 +58,51 @@ class Attacks(Case):
         self.assertLessEqual(p.settle(before), 0)
         self.assertTrue(p.w.agent.run.is_alive())
 
-    def test_the_document_names_each_row(self):
+
+class AttacksOnAnOldKernel(Attacks):
+    not_yet = NOT_YET_OLD
+
+    @classmethod
+    def prepare(cls):
+        cls.posing = Posing(cls.world)
+        cls.posing.make_old()
+        cls.posing.prepare()
+
+
+class Faulty(Case):
+    @classmethod
+    def prepare(cls):
+        cls.posing, cls.faults = Posing(cls.world), Faults(cls.world, cls.world.agent)
+        cls.posing.prepare()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.faults.close()
+        super().tearDownClass()
+
+    def test_a_call_that_fails_serves_nobody_who_is_not_known(self):
+        p, struck = self.posing, 0
+        other = next(row for row in ROWS if row.attack == "other")
+        before, agents = p.descriptors(), p.agents()
+        for note, i in sequence(p, self.faults):
+            with self.subTest(note, i=i):
+                got, fired = try_fault(p, self.faults, note, i, errno.EIO, lambda: p.ask_once(p.honest_uid))
+                struck += fired
+                if fired and NEEDED.match(note):
+                    self.assertEqual(got, "R")
+                got, _ = try_fault(p, self.faults, note, i, errno.EIO, lambda: p.attack(other, 1))
+                self.assertEqual(got["served"], 0)
+                self.assertEqual(p.ask_once(p.honest_uid), "S")
+                self.assertLessEqual(p.settle(before), 0)
+                self.assertEqual(p.agents(), agents)
+        print(f"{struck} faults struck")
+        self.assertGreater(struck, 20)
+
+
+class Document(unittest.TestCase):
+    def test_it_names_each_row(self):
         text = (Path(__file__).resolve().parents[2] / "docs" / "attacks.md").read_text()
         self.assertEqual([row.attack for row in ROWS if f"`{row.attack}`" not in text], [])
-
-    @unittest.skipUnless(IS_ROOT, "needs another user")
-    def test_the_program_of_another_user_is_itself(self):
-        self.assertEqual(self.posing.ask_once(self.posing.uid), "S")
 
 
 main()
