@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* writ entry create | update | delete | show | count */
 #include "entry_form.h"
+#include "entry_lint.h"
 #include "preview.h"
 #include "print.h"
 #include "session.h"
@@ -17,6 +18,7 @@
 #define SERVICE     "/spire.api.server.entry.v1.Entry/"
 #define PAGE        500
 #define EXIT_PARTLY 9
+#define LINT_MAX    (1u << 20)
 
 #define COMMON_OPTIONS WRIT_OPT_SERVER_SOCKET, WRIT_OPT_TIMEOUT, WRIT_OPT_OUTPUT, WRIT_OPT_O
 
@@ -174,12 +176,37 @@ static writ_rc update_portion(struct writ_session *s, const struct writ_args *a,
 	return WRIT_OK;
 }
 
+/* Warnings, before anything is sent. */
+static writ_rc lint(
+	struct writ_invocation *in, const struct writ_entry_forms *f, struct writ_err *err)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < f->n; i++) {
+		WRIT_AUTO(writ_buf_done) struct writ_buf text = WRIT_BUF(LINT_MAX);
+		n += writ_entry_lint(f->entries[i], &text);
+		struct writ_str rest = writ_buf_str(&text), line;
+		while (rest.n) {
+			(void)writ_str_cut(&rest, '\n', &line);
+			fprintf(stderr, "writ %s: warning: ", in->command->words);
+			if (f->n > 1)
+				fprintf(stderr, "entries[%zu]: ", i);
+			fprintf(stderr, WRIT_FMT "\n", WRIT_ARG(line));
+		}
+	}
+	if (!n || !writ_arg_flag(&in->args, "strict"))
+		return WRIT_OK;
+	return writ_fail(err, WRIT_EINVAL, "-strict: nothing was stored, because of %zu warning%s",
+		n, n == 1 ? "" : "s");
+}
+
 static writ_rc run_batches(struct writ_invocation *in, bool update, struct writ_err *err)
 {
 	struct writ_entry_forms f = { 0 };
 	struct writ_session s = { 0 };
 	struct outcome o = { 0 };
 	writ_rc rc = read_forms(in, update, &f, err);
+	if (rc == WRIT_OK)
+		rc = lint(in, &f, err);
 	if (rc == WRIT_OK)
 		rc = writ_session_open(in, &s, err);
 	for (size_t at = 0; rc == WRIT_OK && at < f.n; at += WRIT_ENTRY_FORMS_MAX) {
@@ -491,7 +518,8 @@ static const struct writ_command commands[] = {
 		.n_options = WRIT_COUNT(create_options),
 		.run = run_create,
 		.detail = "A process gets the identity when it has all selectors of the entry and "
-			  "runs on a node of the parent." },
+			  "runs on a node of the parent. docs/selectors.md says which "
+			  "selectors there are and who can forge which." },
 	{ .words = "entry update",
 		.summary = "Replace an entry, or change a part of it",
 		.options = update_options,

@@ -38,6 +38,7 @@
 			"who has this identity may run a downstream server" },                     \
 		{ "storeSVID", "store-svid", WRIT_OPT_FLAG, NULL,                                  \
 			"for a store, not for the Workload API" },                                 \
+		{ "strict", NULL, WRIT_OPT_FLAG, NULL, "store nothing when there is a warning" },  \
 	{                                                                                          \
 		"data", NULL, WRIT_OPT_STRING, "FILE",                                             \
 			"entries from a JSON file instead of flags; - is standard input"           \

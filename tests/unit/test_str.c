@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include "base/mem.h"
+#include "base/interp.h"
 #include "base/str.h"
 
 static void slices_compare_cut_and_trim(void **state)
@@ -174,9 +175,39 @@ static void times_print_as_rfc_3339(void **state)
 	assert_string_equal(writ_format_time(INT64_MAX, buf, sizeof(buf)), "9223372036854775807");
 }
 
+static void interpreters_are_known_by_name_whatever_their_version(void **state)
+{
+	static const struct {
+		const char *path;
+		enum writ_interp kind;
+	} rows[] = {
+		{ "/usr/bin/python3.11", WRIT_INTERP_PYTHON },
+		{ "/usr/bin/python", WRIT_INTERP_PYTHON },
+		{ "/opt/py/bin/python3.7m", WRIT_INTERP_PYTHON },
+		{ "/usr/bin/nodejs", WRIT_INTERP_NODE },
+		{ "node", WRIT_INTERP_NODE },
+		{ "/usr/bin/dash", WRIT_INTERP_SHELL },
+		{ "/usr/bin/perl5.36.0", WRIT_INTERP_PERL },
+		{ "/usr/lib/jvm/java-17/bin/java", WRIT_INTERP_JAVA },
+		{ "/usr/bin/php8.2", WRIT_INTERP_OTHER },
+		{ "/usr/bin/pythonista", WRIT_INTERP_NONE },
+		{ "/usr/bin/nodemon", WRIT_INTERP_NONE },
+		{ "/python3/x", WRIT_INTERP_NONE },
+		{ "/usr/bin/sshd", WRIT_INTERP_NONE },
+		{ "m", WRIT_INTERP_NONE },
+		{ "", WRIT_INTERP_NONE },
+		{ "/", WRIT_INTERP_NONE },
+	};
+	(void)state;
+	for (size_t i = 0; i < WRIT_COUNT(rows); i++)
+		if (writ_interp_of(writ_cstr(rows[i].path)) != rows[i].kind)
+			fail_msg("%s", rows[i].path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(interpreters_are_known_by_name_whatever_their_version),
 		cmocka_unit_test(slices_compare_cut_and_trim),
 		cmocka_unit_test(numbers_are_decimal_whole_and_in_range),
 		cmocka_unit_test(durations_read_as_go_writes_them),
