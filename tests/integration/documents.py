@@ -4,7 +4,8 @@
 Blocks marked ```console are run: each line that begins with "$ " is a command, the lines below it are its output, where
 "..." stands for anything. Blocks marked ```sh are for reading. All commands of a file run in one shell, in a copy of what
 they need: /etc/writ, /var/lib/writ and /run/writ are folders of the test, ports are free ones, sudo is the user who runs the
-test, and systemctl starts the program of the unit."""
+test, and systemctl starts the program of the unit anew. `sudoedit` puts the document's ```hcl block into the file's first block.
+Documents other than README begin with what README has set up."""
 import os
 import re
 import subprocess
@@ -12,12 +13,15 @@ import unittest
 from pathlib import Path
 
 from kit.net import Target, free_port
-from kit.proc import BIN, IN_CONTAINER, Scene
+from kit.proc import BIN, CLIENTS, IN_CONTAINER, IS_ROOT, Scene
 from kit.world import main
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md"))]
 PORTS = ("8081", "8080", "8443", "9980", "9981", "9988", "9989")
+NEEDS_CGROUPS = ["docs/agents.md"]
+SETUP = {"docs/agents.md": "systemctl start writ-server\n"}
+CAN_RUN = IS_ROOT and any(os.access(f"/sys/fs/cgroup/{p}cgroup.procs", os.W_OK) for p in ("", "unified/"))
 MARK = "-- end of command, exit"
 
 PRELUDE = """
@@ -36,13 +40,20 @@ wait_ready() {
 	done
 	return 1
 }
+sudoedit() { command sed -i '0,/{$/{/{$/r @DIR@/fragment
+}' "$1"; }
+declare -A unit
 systemctl() {
-	case $2 in
+	[ -z "${unit[$2]:-}" ] || { kill "${unit[$2]}"; wait "${unit[$2]}"; }
+	start "$2" && unit[$2]=$!
+}
+start() {
+	case $1 in
 	writ-server) writ-server run -config @DIR@/etc/server.conf >>@DIR@/daemon.log 2>&1 &
 		wait_ready http://127.0.0.1:@9980@/ready ;;
 	writ-agent) writ-agent run -config @DIR@/etc/agent.conf >>@DIR@/daemon.log 2>&1 &
 		wait_ready http://127.0.0.1:@9981@/ready ;;
-	writ-gate@*) writ-gate run -config "@DIR@/etc/gate-${2#*@}.conf" -svid "spiffe://example.org/tool/${2#*@}" \\
+	writ-gate@*) writ-gate run -config "@DIR@/etc/gate-${1#*@}.conf" -svid "spiffe://example.org/tool/${1#*@}" \\
 			>@DIR@/gate.out 2>>@DIR@/daemon.log &
 		for _ in $(seq 500); do grep -q listening @DIR@/gate.out && return 0; sleep 0.02; done; return 1 ;;
 	esac
@@ -62,6 +73,12 @@ def blocks(text):
         elif inside and found:
             found[-1][2].append(line)
     return found
+
+
+def fragment(text):
+    """The ```hcl block, for the user who runs the test."""
+    found = re.search(r"^```hcl\n(.*?)^```", text, re.M | re.S)
+    return found[1].replace("uid = 1000", f"uid = {os.geteuid()}") if found else ""
 
 
 def pattern(lines):
@@ -93,7 +110,8 @@ class Documents(unittest.TestCase):
         if IN_CONTAINER:
             rules.append("s/^agent {/&\\n\\tallow_foreign_namespaces = true/")
         (d / "map.sed").write_text("\n".join(rules) + "\n")
-        script = PRELUDE.replace("@DIR@", str(d))
+        (d / "fragment").write_text(fragment((ROOT / name).read_text()))
+        script = PRELUDE.replace("@DIR@", str(d)) + SETUP.get(name, "")
         for port, free in self.ports.items():
             script = script.replace(f"@{port}@", free)
         for _, command, _ in commands:
@@ -103,7 +121,7 @@ class Documents(unittest.TestCase):
                 command = re.sub(rf"(?<=:){a}\b", b, command)
             script += f"{command}\necho \"{MARK} $?\"\n"
         (d / "script").write_text(script)
-        env = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(d), "LC_ALL": "C.UTF-8", "NO_COLOR": "1",
+        env = {"PATH": f"{BIN}:{CLIENTS}/venv/bin:{os.environ['PATH']}", "HOME": str(d), "LC_ALL": "C.UTF-8", "NO_COLOR": "1",
                "WRIT_SERVER_SOCKET": f"{d}/run/server/private/api.sock",
                "SPIFFE_ENDPOINT_SOCKET": f"unix://{d}/run/agent/public/api.sock"}
         # bash would keep the pipe open for the daemons: a file, and the trap ends them.
@@ -120,6 +138,9 @@ class Documents(unittest.TestCase):
         for name in DOCUMENTS:
             commands = blocks((ROOT / name).read_text())
             if not commands:
+                continue
+            if name in NEEDS_CGROUPS and not CAN_RUN:
+                print(f"{name}: skipped, its commands need root and cgroup v2")
                 continue
             for part in ("deploy", "docs"):
                 if not (self.dir / part).exists():

@@ -12,7 +12,7 @@ from kit.world import TD, Case, main
 
 ALICE, BOB = 41001, 41002
 CGROUPS = [p for p in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")) if (p / "cgroup.procs").exists()]
-CAN = IS_ROOT and CGROUPS and os.access(CGROUPS[0], os.W_OK)
+CAN = IS_ROOT and CGROUPS and os.access(CGROUPS[0] / "cgroup.procs", os.W_OK)
 AS = "/agents/dev/foo"
 
 
