@@ -36,7 +36,7 @@ struct writ_command_group {
 extern const struct writ_command_group writ_commands_entry, writ_commands_agent,
 	writ_commands_token, writ_commands_bundle, writ_commands_x509, writ_commands_svid,
 	writ_commands_run, writ_commands_curl, writ_commands_health, writ_commands_dev,
-	writ_commands_help, writ_commands_explain;
+	writ_commands_help, writ_commands_explain, writ_commands_doctor;
 extern const struct writ_command_group *const writ_command_groups[];
 extern const size_t writ_n_command_groups;
 

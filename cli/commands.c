@@ -17,6 +17,7 @@ const struct writ_command_group *const writ_command_groups[] = {
 	&writ_commands_curl,
 	&writ_commands_health,
 	&writ_commands_explain,
+	&writ_commands_doctor,
 	&writ_commands_help,
 };
 const size_t writ_n_command_groups = WRIT_COUNT(writ_command_groups);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* writ healthcheck | validate */
+#include "health.h"
 #include "session.h"
 
 #include "base/fs.h"
@@ -66,17 +67,13 @@ static writ_rc run_health(struct writ_invocation *in, struct writ_err *err)
 	return rc;
 }
 
-/* The daemons know their own schemas: this program only finds out whose file it is. */
-static writ_rc run_validate(struct writ_invocation *in, struct writ_err *err)
+writ_rc writ_config_owner(const char *path, const char **name, struct writ_err *err)
 {
-	const char *path = writ_arg(&in->args, "config");
 	WRIT_AUTO(writ_buf_done) struct writ_buf text = WRIT_BUF(1u << 20);
-	if (!path)
-		return writ_fail(err, WRIT_EINVAL, "which file? -config /etc/writ/server.conf");
 	writ_rc rc = writ_fs_read(path, &text, err);
 	if (rc != WRIT_OK)
 		return rc;
-	const char *name = "writ-server";
+	*name = "writ-server";
 	struct writ_str rest = writ_buf_str(&text), line;
 	while (rest.n) {
 		(void)writ_str_cut(&rest, '\n', &line);
@@ -84,11 +81,23 @@ static writ_rc run_validate(struct writ_invocation *in, struct writ_err *err)
 		if (line.n && line.p[0] == '"')
 			line = writ_strn(line.p + 1, line.n - 1);
 		if (writ_str_starts(line, WRIT_STR("agent")))
-			name = "writ-agent";
+			*name = "writ-agent";
 		if (writ_str_starts(line, WRIT_STR("agent")) ||
 			writ_str_starts(line, WRIT_STR("server")))
 			break;
 	}
+	return WRIT_OK;
+}
+
+/* The daemons know their own schemas: this program only finds out whose file it is. */
+static writ_rc run_validate(struct writ_invocation *in, struct writ_err *err)
+{
+	const char *path = writ_arg(&in->args, "config"), *name;
+	if (!path)
+		return writ_fail(err, WRIT_EINVAL, "which file? -config /etc/writ/server.conf");
+	writ_rc rc = writ_config_owner(path, &name, err);
+	if (rc != WRIT_OK)
+		return rc;
 	char self[4096];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	if (n < 0)

@@ -123,6 +123,7 @@ class Documents(unittest.TestCase):
         (d / "script").write_text(script)
         env = {"PATH": f"{BIN}:{CLIENTS}/venv/bin:{os.environ['PATH']}", "HOME": str(d), "LC_ALL": "C.UTF-8", "NO_COLOR": "1",
                "WRIT_SERVER_SOCKET": f"{d}/run/server/private/api.sock",
+               "WRIT_AGENT_ADMIN_SOCKET": f"{d}/run/agent/private/admin.sock",
                "SPIFFE_ENDPOINT_SOCKET": f"unix://{d}/run/agent/public/api.sock"}
         # bash would keep the pipe open for the daemons: a file, and the trap ends them.
         with open(d / "output", "w+b") as out:

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""writ doctor: with everything in order, with one thing after the other missing, and with nothing there at all."""
+import json
+import os
+import shutil
+import subprocess
+import unittest
+
+from kit.proc import BIN, IS_ROOT, wait_for
+from kit.world import MINE, TD, Case, main, other_uid
+
+GROUPS = ["programs and configuration", "kernel", "agent", "server", "workload api, for this process"]
+
+
+class Doctor(Case):
+    @classmethod
+    def prepare(cls):
+        w = cls.world.start()
+        w.entry("operator", f"unix:uid:{MINE}")
+        cls.tool = w.dir / "writ"
+        shutil.copy(BIN / "writ", cls.tool)
+        cls.tool.chmod(0o755)
+        cls.env = {"WRIT_AGENT_ADMIN_SOCKET": str(w.dir / "agent" / "admin.sock"),
+                   "WRIT_SERVER_SOCKET": str(w.admin_socket), **w.endpoint}
+
+    def doctor(self, *argv, program=None, env=None, **more):
+        """The exit code, and the findings as {(group, status): [(text, fix)]}."""
+        done = self.world.scene.run([program or BIN / "writ", "doctor", "-o", "json", *argv], env=env or self.env, **more)
+        self.assertIn(done.returncode, (0, 1), done.stderr)
+        answer = json.loads(done.stdout)
+        found = {}
+        for c in answer["checks"]:
+            found.setdefault((c["group"], c["status"]), []).append((c["text"], c["fix"]))
+        for status, key in (("ok", "ok"), ("warn", "warnings"), ("FAIL", "failures")):
+            self.assertEqual(sum(len(v) for k, v in found.items() if k[1] == status), answer[key])
+        self.assertEqual(done.returncode, 1 if answer["failures"] else 0)
+        return done.returncode, found
+
+    def failures(self, found, *but):
+        return [(k[0], v) for k, v in found.items() if k[1] == "FAIL" and k[0] not in but]
+
+    def test_all_in_order(self):
+        code, found = wait_for(lambda: (lambda r: r if r[0] == 0 else None)(self.doctor("-config", self.world.agent.conf, "-config",
+                               self.world.server.conf)), 10, "a healthy machine")
+        self.assertEqual(code, 0)
+        self.assertEqual([g for g in GROUPS if any(k == (g, "ok") for k in found)], GROUPS)
+        texts = " ".join(t for v in found.values() for t, _ in v)
+        for word in (f"spiffe://{TD}/operator", f"{self.world.agent.conf} is valid for writ-agent",
+                     f"{self.world.server.conf} is valid for writ-server", "the server on this machine is healthy",
+                     f"the agent is connected to 127.0.0.1:{self.world.port}", "it sees which program this process runs"):
+            self.assertIn(word, texts)
+
+    def test_the_text_says_the_same(self):
+        done = self.world.scene.run([BIN / "writ", "doctor"], env=self.env)
+        lines = done.stdout.splitlines()
+        self.assertEqual([line for line in lines if line in GROUPS], GROUPS)
+        self.assertRegex(lines[-1], r"^\d+ ok, \d+ warnings?, \d+ failures?$")
+        for line in lines:
+            self.assertTrue(line in GROUPS or line is lines[-1] or line.startswith(("  ok    ", "  warn  ", "  FAIL  ", "  -     ",
+                                                                                    "        fix: ")), line)
+
+    @unittest.skipUnless(IS_ROOT, "needs another user")
+    def test_another_user_is_told_what_is_his(self):
+        code, found = self.doctor(program=self.tool, uid=other_uid(3))
+        self.assertEqual(code, 0, found)
+        self.assertIn("for operators", found[("agent", "none")][0][0])
+        self.assertNotIn(("agent", "ok"), found)
+        self.assertIn("matches no entry", found[(GROUPS[4], "warn")][0][0])
+
+    def test_configurations_that_are_wrong(self):
+        for name, text in (("bad-agent.conf", 'agent { join_token = "s3cr3t" nonsense = 1 }\n'), ("bad.conf", "{{{ s3cr3t")):
+            path = self.world.dir / name
+            path.write_text(text)
+            code, found = self.doctor("-config", path)
+            self.assertEqual(code, 1)
+            [(said, fix)] = found[(GROUPS[0], "FAIL")]
+            self.assertIn(str(path), said)
+            self.assertRegex(fix, r"^writ-(agent|server) validate -config ")
+            self.assertNotIn("s3cr3t", json.dumps([v for v in found.values()]))
+        code, found = self.doctor("-config", self.world.dir / "absent.conf")
+        self.assertEqual(code, 1)
+
+    def test_a_socket_that_is_written_wrong_or_not_there(self):
+        for value, word in (("unix://tmp/x", "unix:///tmp/x"), (f"unix://{self.world.dir}/absent.sock", "absent.sock")):
+            code, found = self.doctor(env={**self.env, "SPIFFE_ENDPOINT_SOCKET": value})
+            self.assertEqual(code, 1)
+            self.assertIn(word, found[(GROUPS[4], "FAIL")][0][0])
+
+    @unittest.skipUnless(IS_ROOT, "hides folders in a mount namespace")
+    def test_without_any_daemon(self):
+        hide = "mount -t tmpfs none /run && if [ -d /etc/writ ]; then mount -t tmpfs none /etc/writ; fi && exec \"$@\""
+        done = subprocess.run(["unshare", "-m", "sh", "-c", hide, "sh", BIN / "writ", "doctor", "-o", "json"], capture_output=True,
+                              text=True, timeout=30, check=False, env={"PATH": os.environ["PATH"]})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        said = [c["text"] for c in json.loads(done.stdout)["checks"] if c["status"] == "none"]
+        for word in ("no agent on this machine", "no server on this machine", "no /run/writ/agent/public/api.sock"):
+            self.assertTrue(any(word in s for s in said), (word, said))
+
+
+class Broken(Case):
+    """A server that goes, then an agent that goes."""
+
+    def test_one_after_the_other(self):
+        w = self.world
+        env = {"WRIT_AGENT_ADMIN_SOCKET": str(w.dir / "agent" / "admin.sock"), "WRIT_SERVER_SOCKET": str(w.admin_socket), **w.endpoint}
+
+        def failures():
+            done = w.scene.run([BIN / "writ", "doctor", "-o", "json", "-timeout", "2s"], env=env)
+            return done.returncode, {c["group"]: (c["text"], c["fix"]) for c in json.loads(done.stdout)["checks"]
+                                     if c["status"] == "FAIL"}
+        self.assertEqual(failures(), (0, {}))
+        w.server.run.stop()
+
+        def cut():
+            code, found = failures()
+            return found if code == 1 and "server" in found else None
+        found = wait_for(cut, 10, "the doctor sees that the server is gone")
+        self.assertIn("systemctl", found["server"][1])
+        w.agent.run.stop()
+        code, found = failures()
+        self.assertEqual(code, 1)
+        self.assertEqual(set(found), {"agent", "server", GROUPS[4]})
+        self.assertIn("systemctl start writ-agent", found["agent"][1])
+
+
+if __name__ == "__main__":
+    main()
