@@ -185,15 +185,15 @@ writ_rc writ_agent_start(struct writ_loop *loop, const struct writ_agent_config 
 	a->loop = loop;
 	a->cfg = cfg;
 	a->hooks = *hooks;
-	writ_rc rc = writ__agent_open_launches(a, hooks->keeper, err);
-	if (rc == WRIT_OK)
-		rc = writ__agent_open_attest(a, err);
+	writ_rc rc = writ__agent_open_attest(a, err);
 	if (rc == WRIT_OK)
 		rc = writ__agent_load_state(a, token, err);
 	if (rc == WRIT_OK)
 		rc = writ_prover_open(cfg, &a->prover, err);
 	if (rc == WRIT_OK && cfg->audit_log_file)
 		rc = writ_audit_open(cfg->audit_log_file, &a->audit, err);
+	if (rc == WRIT_OK)
+		rc = writ__agent_open_launches(a, hooks->keeper, err);
 	if (rc == WRIT_OK) {
 		open_cache(a);
 		a->decisions = writ_decisions_new(a->loop, a->audit);

@@ -32,7 +32,7 @@ static void on_over(void *arg, const char *id)
 writ_rc writ__agent_open_launches(struct writ_agent *a, int keeper, struct writ_err *err)
 {
 	const struct writ_launches_config cfg = {
-		.loop = a->loop, .keeper = keeper, .over = on_over, .arg = a
+		.loop = a->loop, .keeper = keeper, .audit = a->audit, .over = on_over, .arg = a
 	};
 	return keeper < 0 ? WRIT_OK : writ_launches_new(&cfg, &a->launches, err);
 }

@@ -254,16 +254,20 @@ static bool claim(struct writ_cells *c)
 	return true;
 }
 
+/* Another agent that ends at this moment may take the folder of all away. */
 writ_rc writ_cells_open(const char *root, struct writ_cells *ret, struct writ_err *err)
 {
 	struct writ_cells c = { .top = -1, .own = -1 };
-	writ_rc rc = open_top(root, &c.top, err);
-	if (rc != WRIT_OK)
-		return rc;
-	sweep(&c);
-	for (int i = 0; i < NAME_TRIES && c.own < 0; i++)
+	writ_rc rc = WRIT_OK;
+	for (int i = 0; i < NAME_TRIES && c.own < 0; i++) {
+		writ_closep(&c.top);
+		rc = open_top(root, &c.top, err);
+		if (rc != WRIT_OK)
+			return rc;
+		sweep(&c);
 		if (!claim(&c))
 			rc = cannot(errno, "make a cgroup for this agent's launches", err);
+	}
 	if (c.own < 0) {
 		writ_closep(&c.top);
 		return rc;
@@ -276,6 +280,8 @@ void writ_cells_close(struct writ_cells *c)
 {
 	if (c->own >= 0)
 		(void)unlinkat(c->top, c->name, AT_REMOVEDIR);
+	if (c->top >= 0)
+		(void)unlinkat(c->top, "../" WRIT_CELLS_FOLDER, AT_REMOVEDIR);
 	writ_closep(&c->own);
 	writ_closep(&c->top);
 	c->own = c->top = -1;

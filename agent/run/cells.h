@@ -26,7 +26,8 @@ struct writ_cells {
 /* root: "/sys/fs/cgroup". Ends and removes what agents that are gone left behind. WRIT_EPRECOND: no
  * v2 hierarchy, or one that this process may not use; the message says what to change. */
 WRIT_MUST writ_rc writ_cells_open(const char *root, struct writ_cells *ret, struct writ_err *err);
-void writ_cells_close(struct writ_cells *c); /* removes the folder when it is empty; idempotent */
+void writ_cells_close(
+	struct writ_cells *c); /* removes its folders when they are empty; idempotent */
 
 bool writ_cell_id_ok(const char *id);
 WRIT_MUST writ_rc writ_cell_make(struct writ_cells *c, const char *id, struct writ_err *err);

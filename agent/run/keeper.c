@@ -16,12 +16,14 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
 #define SOCK        3    /* its descriptor in the keeper */
 #define START_MS    5000 /* of the keeper, sweeping included */
 #define TICK_MS     3    /* between looks at cells whose processes end */
+#define SLOW_MS     250  /* the same when they have taken long */
 #define LAST_MS     5000 /* after SIGKILL; then what is left stays for the next agent */
 
 struct cell {
@@ -34,7 +36,8 @@ struct keeper {
 	struct writ_cells cells;
 	struct writ_list list;
 	size_t n, n_ends;
-	bool orphan; /* the agent is gone */
+	int64_t slow_at_ms; /* from when on there is no hurry any more */
+	bool orphan;        /* the agent is gone */
 };
 
 static bool say(const struct writ_keeper_answer *a)
@@ -148,6 +151,7 @@ static void end(struct keeper *k, const struct writ_keeper_ask *q)
 	(void)!writ_cell_kill(&k->cells, c->id, &err); /* one that is empty can be removed */
 	c->ends = true;
 	k->n_ends++;
+	k->slow_at_ms = writ_mono_ms() + LAST_MS;
 	(void)remove_one(k, c);
 }
 
@@ -203,7 +207,8 @@ static void serve(struct keeper *k)
 {
 	while (!k->orphan) {
 		struct pollfd p = { .fd = SOCK, .events = POLLIN };
-		if (poll(&p, 1, k->n_ends ? TICK_MS : -1) > 0)
+		int tick = writ_mono_ms() < k->slow_at_ms ? TICK_MS : SLOW_MS;
+		if (poll(&p, 1, k->n_ends ? tick : -1) > 0)
 			serve_one(k);
 		look_after_ends(k);
 	}
@@ -290,6 +295,8 @@ writ_rc writ_keeper_start(
 		rc = writ_fail_errno(err, errno, "the socket of the keeper of cgroups");
 	if (rc != WRIT_OK) {
 		writ_closep(&pair[0]);
+		if (pid > 0 && kill(pid, SIGKILL) == 0)
+			(void)waitpid(pid, NULL, 0);
 		return rc;
 	}
 	*ret = pair[0];

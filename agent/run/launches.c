@@ -2,7 +2,6 @@
 #include "run/launches.h"
 
 #include "base/list.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
 #include "run/newborn.h"
@@ -100,6 +99,23 @@ static void on_retry(void *arg)
 	}
 }
 
+static void record(const struct writ_launch *l, const char *event)
+{
+	struct writ_audit *audit = l->ls->cfg.audit;
+	struct writ_err err;
+	const struct writ_kv kv[] = {
+		WRIT_KV("id", l->id),
+		WRIT_KV("as", l->as),
+		WRIT_KV("uid", (unsigned)l->uid),
+		WRIT_KV("pid", (int)l->pid),
+		WRIT_KV("children", l->children),
+		WRIT_KV("cgroup", l->path),
+	};
+	writ_log_write(WRIT_LOG_INFO, event, kv, WRIT_COUNT(kv));
+	if (audit && writ_audit_write(audit, event, kv, WRIT_COUNT(kv), &err) != WRIT_OK)
+		WRIT_LOG_LIMITED(ERROR, "audit.failed", WRIT_KV("error", err.msg));
+}
+
 /* From this moment none of its processes is known as one of it. */
 static void end(struct writ_launch *l)
 {
@@ -111,8 +127,7 @@ static void end(struct writ_launch *l)
 	writ_poll_free(writ_steal(l->poll));
 	if (!lived)
 		return; /* the keeper's answer comes first */
-	WRIT_LOG(INFO, "run.ended", WRIT_KV("id", l->id), WRIT_KV("as", l->as),
-		WRIT_KV("pid", (int)l->pid));
+	record(l, "run.ended");
 	l->ls->cfg.over(l->ls->cfg.arg, l->id);
 	if (!l->ls->stopping)
 		ask_end(l);
@@ -171,9 +186,7 @@ static void on_put(struct writ_launch *l, const struct writ_keeper_answer *a)
 		ask_end(l);
 		return;
 	}
-	WRIT_LOG(INFO, "run.started", WRIT_KV("id", l->id), WRIT_KV("as", l->as),
-		WRIT_KV("uid", (unsigned)l->uid), WRIT_KV("pid", (int)l->pid),
-		WRIT_KV("children", l->children), WRIT_KV("cgroup", l->path));
+	record(l, "run.started");
 	if (l->started)
 		l->started(l->arg, l);
 }

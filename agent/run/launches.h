@@ -6,6 +6,7 @@
 #define WRIT_AGENT_LAUNCHES_H
 
 #include "attest/selectors.h"
+#include "base/log.h"
 #include "loop/loop.h"
 #include "run/keeper.h"
 
@@ -17,7 +18,8 @@ struct writ_launch;
 
 struct writ_launches_config {
 	struct writ_loop *loop;
-	int keeper; /* owned from now on, whatever happens */
+	int keeper;               /* owned from now on, whatever happens */
+	struct writ_audit *audit; /* borrowed; NULL: launches go to the log only */
 	/* A launch is over: what its processes were given is to be taken back, at once. */
 	void (*over)(void *arg, const char *id);
 	void *arg;

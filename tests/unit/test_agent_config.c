@@ -256,6 +256,29 @@ static void each_mistake_says_what_where_and_what_to_do(void **state)
 	}
 }
 
+static void who_may_run_what_is_a_list_of_rules(void **state)
+{
+	(void)state;
+	struct loaded l =
+		load("agent { trust_domain = \"example.org\" server_address = \"s\" run { "
+		     "allow = [ { uid = 1000, prefix = \"/a/b\" }, { gid = 50, prefix = "
+		     "\"/c\", children = true } ] } }\n" PLUGINS,
+			NULL);
+	assert_string_equal(said(&l), "");
+	const struct writ_agent_run_rule *r = l.c.run.allow.items;
+	assert_true(l.c.run.is_on);
+	assert_int_equal(l.c.run.allow.n, 2);
+	assert_int_equal(r[0].uid, 1000);
+	assert_int_equal(r[0].gid, -1);
+	assert_string_equal(r[0].prefix, "/a/b");
+	assert_false(r[0].children);
+	assert_int_equal(r[1].uid, -1);
+	assert_int_equal(r[1].gid, 50);
+	assert_string_equal(r[1].prefix, "/c");
+	assert_true(r[1].children);
+	unload(&l);
+}
+
 static void the_manual_names_every_key(void **state)
 {
 	(void)state;
@@ -276,6 +299,7 @@ int main(void)
 		cmocka_unit_test(a_file_in_the_shape_of_spire_is_read),
 		cmocka_unit_test(the_command_line_stands_above_the_file),
 		cmocka_unit_test(each_mistake_says_what_where_and_what_to_do),
+		cmocka_unit_test(who_may_run_what_is_a_list_of_rules),
 		cmocka_unit_test(the_manual_names_every_key),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
