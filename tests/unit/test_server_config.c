@@ -380,6 +380,22 @@ static const struct {
 		"could not join; there is \"join_token\", \"x509pop\", \"sshpop\", "
 		"\"http_challenge\", "
 		"\"k8s_psat\"\n" },
+	{ "!server { trust_domain = \"a.b\" }\nplugins { DataStore \"sql\" {} KeyManager "
+	  "\"memory\" "
+	  "{}\nNodeAttestor \"x509pop\" { plugin_data {\nca_bundle_path = \"c\" ca_bundle_paths = "
+	  "[ "
+	  "\"d\" ]\nagent_path_template = \"/x/{{ .Subject.Country }}\" } }\nNodeAttestor "
+	  "\"sshpop\" { plugin_data {\nagent_path_template = \"/a b/{{ .Hostname\" } } }",
+		"s:4:40: error: both ca_bundle_path and ca_bundle_paths are set: remove one\n"
+		"s:5:30: error: agent_path_template: \".Subject.Country\" is not a field: there "
+		"are "
+		".PluginName, .Fingerprint, .SerialNumber, .SerialNumberHex, .TrustDomain, "
+		".Subject.CommonName, .Subject.SerialNumber, .Issuer.CommonName, .SVIDPathTrimmed, "
+		".URISanSelectors.NAME (no functions)\n"
+		"s:6:14: error: sshpop needs cert_authorities or cert_authorities_path: nobody's "
+		"certificate could count\n"
+		"s:7:26: error: agent_path_template: \" \" cannot stand in a SPIFFE ID: letters, "
+		"digits, '.', '-', '_' and '/' can\n" },
 	{ "!server { trust_domain = \"a.b\" }\nplugins { DataStore \"sql\" { plugin_data { "
 	  "max_open_conns = 5 } } KeyManager \"aws_kms\" { plugin_data { region = \"x\" } "
 	  "}\nUpstreamAuthority \"vault\" {} BundlePublisher \"aws_s3\" {}\nCredentialComposer "
