@@ -178,14 +178,14 @@ static void open_link(struct writ_agent *a, struct writ_secret *token)
 }
 
 writ_rc writ_agent_start(struct writ_loop *loop, const struct writ_agent_config *cfg,
-	struct writ_secret *token, const struct writ_agent_hooks *hooks, struct writ_agent **ret,
-	struct writ_err *err)
+	struct writ_split *split, struct writ_secret *token, const struct writ_agent_hooks *hooks,
+	struct writ_agent **ret, struct writ_err *err)
 {
 	struct writ_agent *a = writ_alloc(sizeof(*a));
 	a->loop = loop;
 	a->cfg = cfg;
 	a->hooks = *hooks;
-	writ_rc rc = writ__agent_open_attest(a, err);
+	writ_rc rc = writ__agent_open_attest(a, split, err);
 	if (rc == WRIT_OK)
 		rc = writ__agent_load_state(a, token, err);
 	if (rc == WRIT_OK)
@@ -229,14 +229,23 @@ void writ_agent_reopen(struct writ_agent *a)
 		WRIT_LOG(ERROR, "audit.reopen", WRIT_KV("error", err.msg));
 }
 
-static void on_link_stopped(void *arg)
+static void on_quiet(void *arg)
 {
 	struct writ_agent *a = arg;
 	void (*stopped)(void *) = a->stopped;
 	void *stopped_arg = a->stopped_arg;
-	a->link = NULL;
 	free_agent(a);
 	stopped(stopped_arg);
+}
+
+static void on_link_stopped(void *arg)
+{
+	struct writ_agent *a = arg;
+	a->link = NULL;
+	a->env.quiet_arg = a;
+	a->env.quiet = on_quiet;
+	if (!a->env.jobs)
+		on_quiet(a);
 }
 
 static void on_admin_stopped(void *arg)

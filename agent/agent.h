@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "config/config.h"
 #include "loop/loop.h"
+#include "split.h"
 
 struct writ_agent;
 
@@ -20,10 +21,11 @@ struct writ_agent_hooks {
 	int keeper; /* owned by the agent from now on */
 };
 
-/* Blocks on files. cfg is borrowed while it lives; token is moved from (empty: none). */
+/* Blocks on files. cfg and split are borrowed while it lives (split->fd becomes its own); token is
+ * moved from (empty: none). */
 WRIT_MUST writ_rc writ_agent_start(struct writ_loop *loop, const struct writ_agent_config *cfg,
-	struct writ_secret *token, const struct writ_agent_hooks *hooks, struct writ_agent **ret,
-	struct writ_err *err);
+	struct writ_split *split, struct writ_secret *token, const struct writ_agent_hooks *hooks,
+	struct writ_agent **ret, struct writ_err *err);
 bool writ_agent_is_ready(const struct writ_agent *a); /* callers get identities */
 void writ_agent_print_metrics(struct writ_agent *a, struct writ_buf *out);
 void writ_agent_reopen(struct writ_agent *a); /* the audit log */

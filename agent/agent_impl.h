@@ -5,11 +5,8 @@
 
 #include "agent.h"
 #include "admin/admin.h"
-#include "attest/cgroup_fs.h"
 #include "link/link.h"
 #include "wlapi/wlapi.h"
-
-#define WRIT_AGENT_ATTESTORS_MAX 16
 
 struct writ_agent {
 	struct writ_loop *loop;
@@ -20,9 +17,7 @@ struct writ_agent {
 	struct writ_bundle *trust;  /* of the configuration */
 	struct writ_prover *prover; /* NULL: it joins by token */
 	struct writ_audit *audit;
-	const struct writ_attestor_vt *attestors[WRIT_AGENT_ATTESTORS_MAX + 1];
-	struct writ_cgroup_fs cgroup;
-	bool has_cgroup;
+	struct writ_attest_link *attest_link;
 	struct writ_attest_env env;
 	struct writ_cache *cache;
 	struct writ_link *link;
@@ -40,7 +35,8 @@ struct writ_agent {
 /* prepare.c: what is read and checked before anything is served. */
 WRIT_MUST writ_rc writ__agent_load_state(
 	struct writ_agent *a, struct writ_secret *token, struct writ_err *err);
-WRIT_MUST writ_rc writ__agent_open_attest(struct writ_agent *a, struct writ_err *err);
+WRIT_MUST writ_rc writ__agent_open_attest(
+	struct writ_agent *a, struct writ_split *split, struct writ_err *err);
 /* launch.c; owns keeper */
 WRIT_MUST writ_rc writ__agent_open_launches(struct writ_agent *a, int keeper, struct writ_err *err);
 void writ__agent_close_attest(struct writ_agent *a);

@@ -56,7 +56,7 @@ static void on_stop(void *arg)
 }
 
 static writ_rc serve(struct writ_loop *loop, const struct writ_agent_config *cfg,
-	struct writ_secret *token, int keeper, struct writ_err *err)
+	struct writ_split *split, struct writ_secret *token, int keeper, struct writ_err *err)
 {
 	struct program p = { .why = { .rc = WRIT_OK } };
 	const struct writ_agent_hooks hooks = { on_fatal, &p, keeper };
@@ -76,7 +76,7 @@ static writ_rc serve(struct writ_loop *loop, const struct writ_agent_config *cfg
 	writ_rc rc = writ_daemon_start(&daemon, &p.daemon, err);
 	if (rc != WRIT_OK)
 		return rc;
-	rc = writ_agent_start(loop, cfg, token, &hooks, &p.agent, err);
+	rc = writ_agent_start(loop, cfg, split, token, &hooks, &p.agent, err);
 	if (rc != WRIT_OK) {
 		writ_daemon_done(p.daemon);
 		return rc;
@@ -91,16 +91,19 @@ static writ_rc run(
 	const struct writ_agent_config *cfg, struct writ_secret *token, struct writ_err *err)
 {
 	struct writ_loop *loop = NULL;
+	WRIT_AUTO(writ_split_end) struct writ_split split = { .fd = -1 };
 	writ_rc rc = writ_daemon_open_log(&cfg->log, "writ-agent", err);
 	if (rc != WRIT_OK)
 		return rc;
+	writ_daemon_raise_limits();
 	int keeper = writ_agent_start_keeper(cfg);
-	rc = writ_loop_new(&loop, err);
+	rc = writ_split(cfg, &split, err);
+	if (rc == WRIT_OK)
+		rc = writ_loop_new(&loop, err);
 	if (rc != WRIT_OK)
 		return rc;
-	writ_daemon_raise_limits();
 	writ_rpc_init();
-	rc = serve(loop, cfg, token, keeper, err);
+	rc = serve(loop, cfg, &split, token, keeper, err);
 	writ_rpc_shutdown();
 	writ_loop_free(loop);
 	writ_job_shutdown();

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent_impl.h"
 
-#include "attest/startup.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "crypto/digest.h"
 #include "link/trust.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CGROUP_ROOT "/sys/fs/cgroup"
-#define TOKEN_MAX   256
+#define TOKEN_MAX 256
 
 /* --- state, trust and token --- */
 
@@ -119,79 +116,35 @@ writ_rc writ__agent_load_state(
 
 /* --- attestation --- */
 
-static void pick_attestors(struct writ_agent *a)
+static void on_down(void *arg)
 {
-	const struct writ_agent_config *c = a->cfg;
-	const struct {
-		const struct writ_attestor_vt *vt;
-		bool is_on;
-	} rows[] = { { &writ_attestor_unix, c->unix_attestor.is_on },
-		{ &writ_attestor_systemd, c->systemd_attestor.is_on },
-		{ &writ_attestor_container, c->container_attestor.is_on },
-		{ &writ_attestor_cgroup, c->cgroup_attestor.is_on } };
-	size_t n = 0;
-	for (size_t i = 0; i < WRIT_COUNT(rows); i++) {
-		if (rows[i].is_on)
-			a->attestors[n++] = rows[i].vt;
-	}
-	bool any = n > 0;
-	/* A configuration that names none leaves the choice to us: what rests on nothing but the
-	 * kernel. */
-	for (size_t i = 0; !any && i < WRIT_COUNT(rows); i++)
-		a->attestors[n++] = rows[i].vt;
-	for (size_t i = 0; writ_attestors[i]; i++)
-		if (writ_attestors[i]->wanted)
-			a->attestors[n++] = writ_attestors[i];
+	struct writ_agent *a = arg;
+	struct writ_err err = { .rc = WRIT_OK };
+	(void)writ_fail(&err, WRIT_EINTERNAL,
+		"the attestation process has ended, so nobody can say who calls: the agent must "
+		"be started again");
+	a->hooks.fatal(a->hooks.arg, &err);
 }
 
-/* enum writ_attest_flag of the attestors that are otherwise asked only when an entry needs them. */
-static unsigned always_wanted(const struct writ_agent_config *c)
+writ_rc writ__agent_open_attest(
+	struct writ_agent *a, struct writ_split *split, struct writ_err *err)
 {
-	return (c->process_attestor.is_on ? WRIT_ATTEST_PROCESS : 0) |
-		(c->lineage_attestor.is_on ? WRIT_ATTEST_LINEAGE : 0);
-}
-
-writ_rc writ__agent_open_attest(struct writ_agent *a, struct writ_err *err)
-{
-	const struct writ_agent_config *c = a->cfg;
-	const struct writ_startup_rules rules = { .allow_foreign_namespaces =
-							  c->allow_foreign_namespaces };
-	struct writ_err cgroup = { 0 };
-	writ_rc rc = writ_startup_check(&rules, err);
+	static const struct writ_attestor_vt *const own[] = { &writ_attestor_unix_names, NULL };
+	writ_rc rc = writ_attest_link_new(
+		a->loop, writ_steal_fd(split->fd), on_down, a, &a->attest_link, err);
 	if (rc != WRIT_OK)
 		return rc;
-	a->has_cgroup = writ_cgroup_fs_open(CGROUP_ROOT, &a->cgroup, &cgroup) == WRIT_OK;
-	if (!a->has_cgroup)
-		WRIT_LOG(WARN, "attest.no_cgroups", WRIT_KV("error", cgroup.msg),
-			WRIT_KV("withheld", "systemd, container and cgroup selectors"));
-	pick_attestors(a);
-	bool hashes = c->unix_attestor.workload_size_limit >= 0;
-	a->env = (struct writ_attest_env){
-		.loop = a->loop,
-		.ctx = { .names = writ_names_new(),
-			.hashes = writ_exe_hashes_new(),
-			.sha256_file = hashes ? writ_sha256_file : NULL,
-			.workload_size_limit =
-				hashes ? (uint64_t)c->unix_attestor.workload_size_limit : 0,
-			.discover_workload_path = c->discover_workload_path,
-			.trust = a->has_cgroup ? &a->cgroup.base : NULL,
-			.host_net = writ_ns_host_net(),
-			.self = &a->env.self,
-			.mains = writ_mains_new() },
-		/* The front refuses unmapped users where there are any. */
-		.rules = { .allow_overflow_uid = true },
-		.attestors = a->attestors,
-		.wants = always_wanted(c),
-	};
-	writ_ns_self_read(&a->env.self);
+	const struct writ_attest_ctx ctx = { .names = writ_names_new() };
+	writ_attest_env_init(&a->env, a->loop, a->attest_link, &ctx, own, split->attestors);
+	a->env.wants = split->wants;
 	return WRIT_OK;
 }
 
 void writ__agent_close_attest(struct writ_agent *a)
 {
+	if (!a->attest_link)
+		return;
+	writ_attest_env_done(&a->env);
 	writ_names_free(a->env.ctx.names);
-	writ_exe_hashes_free(a->env.ctx.hashes);
-	writ_mains_free(a->env.ctx.mains);
-	if (a->has_cgroup)
-		writ_cgroup_fs_close(&a->cgroup);
+	writ_attest_link_free(a->attest_link);
 }

@@ -23,8 +23,8 @@ struct explain {
 	struct writ_admin *a;
 	struct writ_task slice;
 	bool posted;
-	struct writ_caller *caller;       /* a reference; by pid */
-	struct writ_attesting *attesting; /* NULL: not under way */
+	struct writ_caller *caller; /* a reference; by pid */
+	struct writ_attest_wait wait;
 	struct writ_selectors selectors;
 	struct writ_buf notes;
 	struct writ_entry **list; /* owned, as writ_cache_list_done wants it */
@@ -36,8 +36,8 @@ struct explain {
 
 static void free_explain(struct explain *x)
 {
-	if (x->attesting)
-		writ_caller_forget(x->attesting);
+	if (x->wait.done)
+		writ_attest_wait_forget(&x->wait);
 	writ_caller_unref(x->caller);
 	writ_selectors_done(&x->selectors);
 	writ_buf_done(&x->notes);
@@ -80,7 +80,7 @@ static void rank(struct explain *x, struct writ_entry *e)
 static void add_found(struct explain *x)
 {
 	struct writ_call *c = x->call;
-	const struct writ_attestor_vt *const *attestors = x->a->cfg.env->attestors;
+	const struct writ_attestor_vt *const *attestors = x->a->cfg.env->all;
 	size_t n = x->selectors.n;
 	A(Found) *all = writ_call_alloc(c, n * sizeof(*all) + 1);
 	x->m.found = writ_call_alloc(c, n * sizeof(*x->m.found) + 1);
@@ -114,7 +114,7 @@ static bool add_parts(struct explain *x, const struct writ_entry *e, A(Candidate
 {
 	struct writ_call *c = x->call;
 	const struct writ_have have = { &x->selectors, writ_buf_str(&x->notes),
-		x->a->cfg.env->attestors };
+		x->a->cfg.env->all };
 	size_t n = e->selectors.n;
 	A(Part) *all = writ_call_alloc(c, n * sizeof(*all) + 1);
 	m->parts = writ_call_alloc(c, n * sizeof(*m->parts) + 1);
@@ -209,21 +209,24 @@ static void begin(struct explain *x)
 	writ_loop_post(x->a->cfg.loop, &x->slice);
 }
 
-static void have_facts(struct explain *x, struct writ_facts *f)
+static void have_facts(struct explain *x, const struct writ_facts *f)
 {
 	const struct writ_snapshot *s = &f->snapshot;
-	x->selectors = f->answer.selectors;
-	writ_selectors_init(&f->answer.selectors);
+	for (size_t i = 0; i < f->answer.selectors.n; i++) {
+		struct writ_selector one = writ_selectors_at(&f->answer.selectors, i);
+		(void)!writ_selectors_add(&x->selectors, one.type, one.value, NULL);
+	}
+	writ_selectors_seal(&x->selectors);
 	writ_buf_add_str(&x->notes, writ_buf_str(&f->answer.notes));
 	x->m.process = writ__admin_process(x->call, (int)s->pid, (uid_t)s->uid, (gid_t)s->gid,
 		s->start_time, s->exe_path, writ_decision_cgroup(s));
 	begin(x);
 }
 
-static void on_attested(void *arg, writ_rc rc, const struct writ_err *err, struct writ_facts *facts)
+static void on_attested(struct writ_attest_wait *w, writ_rc rc, const struct writ_err *err,
+	struct writ_facts *facts)
 {
-	struct explain *x = arg;
-	x->attesting = NULL;
+	struct explain *x = writ_container(w, struct explain, wait);
 	if (rc == WRIT_OK)
 		have_facts(x, facts);
 	else
@@ -232,17 +235,15 @@ static void on_attested(void *arg, writ_rc rc, const struct writ_err *err, struc
 
 static writ_rc by_pid(struct explain *x, int pid, struct writ_err *err)
 {
-	struct writ_facts f;
 	writ_rc rc = writ_caller_of_pid(x->a->cfg.env, pid, &x->caller, err);
-	if (rc == WRIT_OK)
-		rc = writ_caller_attest(x->a->cfg.env, x->caller, writ_cache_wants(x->a->cfg.cache),
-			&f, on_attested, x, &x->attesting, err);
-	if (rc == WRIT_EBUSY)
-		return WRIT_OK;
 	if (rc != WRIT_OK)
 		return rc;
-	have_facts(x, &f);
-	writ_facts_done(&f);
+	writ_list_init(&x->wait.node);
+	x->wait.done = on_attested;
+	const struct writ_facts *f =
+		writ_caller_attest(x->caller, writ_cache_wants(x->a->cfg.cache), &x->wait);
+	if (f)
+		have_facts(x, f);
 	return WRIT_OK;
 }
 

@@ -21,7 +21,7 @@ struct preview {
 	struct writ_admin *a;
 	struct writ_task turn;
 	bool posted;
-	struct writ_attesting *attesting; /* NULL: not under way */
+	struct writ_attest_wait wait;
 	struct writ_selectors wanted;
 	unsigned wants;
 	int *pids; /* owned */
@@ -31,8 +31,8 @@ struct preview {
 
 static void free_preview(struct preview *x)
 {
-	if (x->attesting)
-		writ_caller_forget(x->attesting);
+	if (x->wait.done)
+		writ_attest_wait_forget(&x->wait);
 	writ_selectors_done(&x->wanted);
 	writ_free(x->pids);
 	writ_free(x);
@@ -67,7 +67,7 @@ static void add_withheld(struct preview *x, const char *why)
 static bool is_unsure(struct preview *x, const struct writ_facts *f)
 {
 	const struct writ_have have = { &f->answer.selectors, writ_buf_str(&f->answer.notes),
-		x->a->cfg.env->attestors };
+		x->a->cfg.env->all };
 	struct writ_part part, why = { .why = "" };
 	if (!have.notes.n)
 		return false;
@@ -101,11 +101,11 @@ static void judge(struct preview *x, const struct writ_facts *f)
 		x->m.processes[x->m.n_processes++] = p;
 }
 
-static void on_attested(void *arg, writ_rc rc, const struct writ_err *err, struct writ_facts *facts)
+static void on_attested(struct writ_attest_wait *w, writ_rc rc, const struct writ_err *err,
+	struct writ_facts *facts)
 {
-	struct preview *x = arg;
+	struct preview *x = writ_container(w, struct preview, wait);
 	(void)err;
-	x->attesting = NULL;
 	if (rc == WRIT_OK)
 		judge(x, facts);
 	else if (rc != WRIT_EUNAUTH)
@@ -116,22 +116,21 @@ static void on_attested(void *arg, writ_rc rc, const struct writ_err *err, struc
 static void look_at(struct preview *x, int pid)
 {
 	struct writ_caller *caller = NULL;
-	struct writ_facts f;
 	struct writ_err err;
+	const struct writ_facts *f = NULL;
 	writ_rc rc = writ_caller_of_pid(x->a->cfg.env, pid, &caller, &err);
-	if (rc == WRIT_OK)
-		rc = writ_caller_attest(
-			x->a->cfg.env, caller, x->wants, &f, on_attested, x, &x->attesting, &err);
-	writ_caller_unref(caller);
-	if (rc == WRIT_EBUSY)
-		return;
 	if (rc == WRIT_OK) {
-		judge(x, &f);
-		writ_facts_done(&f);
+		writ_list_init(&x->wait.node);
+		x->wait.done = on_attested;
+		f = writ_caller_attest(caller, x->wants, &x->wait);
+		if (f)
+			judge(x, f);
 	} else if (rc != WRIT_ENOENT && rc != WRIT_EUNAUTH) { /* those have ended meanwhile */
 		x->m.unseen++;
 	}
-	next(x);
+	writ_caller_unref(caller);
+	if (f || rc != WRIT_OK)
+		next(x);
 }
 
 static void on_turn(struct writ_task *t)
@@ -183,7 +182,7 @@ static bool add_unknown(struct preview *x)
 	struct writ_selectors none;
 	writ_selectors_init(&none);
 	writ_selectors_seal(&none);
-	const struct writ_have have = { &none, WRIT_STR(""), x->a->cfg.env->attestors };
+	const struct writ_have have = { &none, WRIT_STR(""), x->a->cfg.env->all };
 	x->m.unknown = writ_call_alloc(x->call, x->wanted.n * sizeof(*x->m.unknown) + 1);
 	for (size_t i = 0; x->m.unknown && i < x->wanted.n; i++) {
 		struct writ_part part;

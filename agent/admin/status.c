@@ -36,8 +36,8 @@ void writ__admin_get_status(struct writ_call *c)
 	m.entries = writ_cache_entries(a->cfg.cache);
 	m.svids = writ_cache_svids(a->cfg.cache);
 	m.attestors = attestors;
-	for (size_t i = 0; a->cfg.env->attestors[i] && i < ATTESTORS_MAX; i++)
-		attestors[m.n_attestors++] = text(a->cfg.env->attestors[i]->name);
+	for (size_t i = 0; a->cfg.env->all[i] && i < ATTESTORS_MAX; i++)
+		attestors[m.n_attestors++] = text(a->cfg.env->all[i]->name);
 	m.now = writ_wall_s();
 	writ_call_reply(c, &m.base);
 }

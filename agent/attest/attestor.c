@@ -24,22 +24,29 @@ const struct writ_attestor_vt *writ_attestor_find(struct writ_str name)
 	return NULL;
 }
 
-static writ_rc merge(struct writ_answer *all, struct writ_str bytes, struct writ_err *err)
+writ_rc writ_answer_merge(
+	struct writ_answer *all, const struct writ_answer *one, struct writ_err *err)
 {
-	WRIT_AUTO(writ_answer_done) struct writ_answer one;
-	writ_answer_init(&one);
-	writ_rc rc = writ_answer_decode(bytes, &one, err);
-	for (size_t i = 0; rc == WRIT_OK && i < one.selectors.n; i++) {
-		struct writ_selector s = writ_selectors_at(&one.selectors, i);
+	writ_rc rc = WRIT_OK;
+	for (size_t i = 0; rc == WRIT_OK && i < one->selectors.n; i++) {
+		struct writ_selector s = writ_selectors_at(&one->selectors, i);
 		rc = writ_selectors_add(&all->selectors, s.type, s.value, err);
 	}
-	struct writ_str rest = writ_buf_str(&one.notes);
+	struct writ_str rest = writ_buf_str(&one->notes);
 	struct writ_str line;
 	while (rc == WRIT_OK && rest.n > 0) {
 		(void)writ_str_cut(&rest, '\n', &line);
 		writ_answer_note(all, WRIT_FMT, WRIT_ARG(line));
 	}
 	return rc;
+}
+
+static writ_rc merge(struct writ_answer *all, struct writ_str bytes, struct writ_err *err)
+{
+	WRIT_AUTO(writ_answer_done) struct writ_answer one;
+	writ_answer_init(&one);
+	writ_rc rc = writ_answer_decode(bytes, &one, err);
+	return rc == WRIT_OK ? writ_answer_merge(all, &one, err) : rc;
 }
 
 static writ_rc ask(const struct writ_attestor_vt *vt, const struct writ_attest_ctx *ctx,

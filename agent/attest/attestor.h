@@ -43,6 +43,7 @@ struct writ_attestor_vt {
 };
 
 extern const struct writ_attestor_vt writ_attestor_unix;
+extern const struct writ_attestor_vt writ_attestor_unix_names; /* outside the attestation process */
 extern const struct writ_attestor_vt writ_attestor_systemd;
 extern const struct writ_attestor_vt writ_attestor_container;
 extern const struct writ_attestor_vt writ_attestor_slurm;
@@ -50,9 +51,13 @@ extern const struct writ_attestor_vt writ_attestor_cgroup;
 extern const struct writ_attestor_vt writ_attestor_process;
 extern const struct writ_attestor_vt writ_attestor_lineage;
 
-/* All of the above, in this order; ends with NULL. */
+/* All of the above but the names, in this order; ends with NULL. */
 extern const struct writ_attestor_vt *const writ_attestors[];
 const struct writ_attestor_vt *writ_attestor_find(struct writ_str name); /* NULL: none */
+
+/* Adds what one found to all. */
+WRIT_MUST writ_rc writ_answer_merge(
+	struct writ_answer *all, const struct writ_answer *one, struct writ_err *err);
 
 /* Asks all attestors of the list (ends with NULL) about one caller. One that fails gives no
  * selector and leaves a note; WRIT_EUNAVAIL when all fail; WRIT_EBUSY: call again from a job with

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The unix attestor: user, groups and program of the caller, spelled as SPIRE spells them. IDs are
- * the socket's word alone. Path and hash only where nothing between the file and the agent's view
- * of it can have been arranged by the caller. */
+/* The unix attestor: IDs and program of the caller, spelled as SPIRE spells them (unix_names.c has
+ * the names). IDs are the socket's word alone. Path and hash only where nothing between the file
+ * and the agent's view of it can have been arranged by the caller. */
 #include "attest/attestor.h"
 
 #include <stdio.h>
@@ -44,35 +44,15 @@ static void add_number(struct run *r, const char *key, uint64_t id)
 	add(r, key, writ_cstr(text));
 }
 
-/* The number and the name. WRIT_EBUSY only; a number without a name is no failure. */
-static writ_rc add_id(struct run *r, const char *number_key, const char *name_key,
-	enum writ_name_kind kind, uint64_t id, struct writ_err *err)
+static void add_ids(struct run *r)
 {
-	char name[WRIT_NAME_MAX];
-	struct writ_err why;
-	add_number(r, number_key, id);
-	writ_rc rc = writ_names_get(r->ctx->names, kind, (uint32_t)id, r->may_block, name, &why);
-	if (rc == WRIT_EBUSY)
-		return writ_wrap(err, writ_fail(err, rc, "%s", why.msg), "unix:%s", name_key);
-	if (rc == WRIT_OK)
-		add(r, name_key, writ_cstr(name));
-	else
-		writ_answer_note(&r->out, "unix:%s withheld: %s", name_key, why.msg);
-	return WRIT_OK;
-}
-
-static writ_rc add_groups(struct run *r, struct writ_err *err)
-{
-	for (size_t i = 0; i < r->s->ngroups; i++) {
-		writ_rc rc = add_id(r, "supplementary_gid", "supplementary_group", WRIT_NAME_GROUP,
-			r->s->groups[i], err);
-		if (rc != WRIT_OK)
-			return rc;
-	}
+	add_number(r, "uid", r->s->uid);
+	add_number(r, "gid", r->s->gid);
+	for (size_t i = 0; i < r->s->ngroups; i++)
+		add_number(r, "supplementary_gid", r->s->groups[i]);
 	if (r->s->groups_cut)
 		writ_answer_note(&r->out, "only the first %d supplementary groups count",
 			WRIT_PIN_GROUPS_MAX);
-	return WRIT_OK;
 }
 
 /* Why path and hash say nothing about this caller; NULL when they do. */
@@ -142,18 +122,6 @@ static writ_rc add_program(struct run *r, struct writ_err *err)
 	return add_hash(r, err);
 }
 
-static writ_rc collect(struct run *r, struct writ_err *err)
-{
-	writ_rc rc = add_id(r, "uid", "user", WRIT_NAME_USER, r->s->uid, err);
-	if (rc == WRIT_OK)
-		rc = add_id(r, "gid", "group", WRIT_NAME_GROUP, r->s->gid, err);
-	if (rc == WRIT_OK)
-		rc = add_groups(r, err);
-	if (rc == WRIT_OK)
-		rc = add_program(r, err);
-	return rc;
-}
-
 static writ_rc attest(const struct writ_attest_ctx *ctx, const struct writ_attest_call *call,
 	struct writ_buf *answer, struct writ_err *err)
 {
@@ -165,7 +133,8 @@ static writ_rc attest(const struct writ_attest_ctx *ctx, const struct writ_attes
 	r.may_block = (call->flags & WRIT_ATTEST_MAY_BLOCK) != 0;
 	r.value = WRIT_BUF(WRIT_SELECTOR_VALUE_MAX);
 	writ_answer_init(&r.out);
-	rc = collect(&r, err);
+	add_ids(&r);
+	rc = add_program(&r, err);
 	if (rc == WRIT_OK)
 		writ_answer_encode(&r.out, answer);
 	writ_answer_done(&r.out);
@@ -175,7 +144,6 @@ static writ_rc attest(const struct writ_attest_ctx *ctx, const struct writ_attes
 
 const struct writ_attestor_vt writ_attestor_unix = {
 	.name = "unix",
-	.types = "unix:uid unix:user unix:gid unix:group unix:supplementary_gid "
-		 "unix:supplementary_group unix:path unix:sha256",
+	.types = "unix:uid unix:gid unix:supplementary_gid unix:path unix:sha256",
 	.attest = attest,
 };

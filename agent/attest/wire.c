@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attest/codec.h"
 #include "base/mem.h"
 
 #define MAGIC_SIZE 4
@@ -45,57 +46,12 @@ static const size_t numbers[] = {
 	NUMBER(withheld[WRIT_PART_NS + WRIT_NS_PID]),
 };
 
-/* A reader that sticks at the first thing that is not there: read freely, check once. */
-struct reader {
-	struct writ_str rest;
-	bool failed;
-};
-
-static uint64_t get_number(struct reader *r, size_t size)
-{
-	if (r->failed || r->rest.n < size) {
-		r->failed = true;
-		return 0;
-	}
-	uint64_t v = 0;
-	for (size_t i = 0; i < size; i++)
-		v |= (uint64_t)(unsigned char)r->rest.p[i] << (8 * i);
-	r->rest = writ_strn(r->rest.p + size, r->rest.n - size);
-	return v;
-}
-
-static struct writ_str get_bytes(struct reader *r, size_t len_size, size_t max)
-{
-	uint64_t n = get_number(r, len_size);
-	if (r->failed || n > max || n > r->rest.n) {
-		r->failed = true;
-		return writ_strn(NULL, 0);
-	}
-	struct writ_str s = writ_strn(r->rest.p, (size_t)n);
-	r->rest = writ_strn(r->rest.p + n, r->rest.n - (size_t)n);
-	return s;
-}
-
-static bool get_magic(struct reader *r, const char *magic)
+static bool get_magic(struct writ_reader *r, const char *magic)
 {
 	if (!writ_str_starts(r->rest, writ_strn(magic, MAGIC_SIZE)))
 		return false;
 	r->rest = writ_strn(r->rest.p + MAGIC_SIZE, r->rest.n - MAGIC_SIZE);
 	return true;
-}
-
-static void put_number(struct writ_buf *out, uint64_t v, size_t size)
-{
-	uint8_t b[8];
-	for (size_t i = 0; i < size; i++)
-		b[i] = (uint8_t)(v >> (8 * i));
-	writ_buf_add(out, b, size);
-}
-
-static void put_bytes(struct writ_buf *out, struct writ_str s, size_t len_size)
-{
-	put_number(out, s.n, len_size);
-	writ_buf_add_str(out, s);
 }
 
 static uint64_t number_at(const struct writ_snapshot *s, size_t offset)
@@ -113,11 +69,11 @@ void writ_request_encode(const struct writ_snapshot *s, struct writ_buf *out)
 		for (size_t k = 0; k < 8; k++)
 			b[8 * i + k] = (uint8_t)(number_at(s, numbers[i]) >> (8 * k));
 	writ_buf_add(out, b, sizeof(b));
-	put_number(out, s->ngroups * sizeof(uint32_t), 4);
+	writ_put_number(out, s->ngroups * sizeof(uint32_t), 4);
 	for (size_t i = 0; i < s->ngroups; i++)
-		put_number(out, s->groups[i], 4);
-	put_bytes(out, s->exe_path, 4);
-	put_bytes(out, s->cgroup, 4);
+		writ_put_number(out, s->groups[i], 4);
+	writ_put_bytes(out, s->exe_path, 4);
+	writ_put_bytes(out, s->cgroup, 4);
 }
 
 static bool plausible(const struct writ_snapshot *s)
@@ -131,26 +87,26 @@ static bool plausible(const struct writ_snapshot *s)
 
 writ_rc writ_request_decode(struct writ_str bytes, struct writ_snapshot *ret, struct writ_err *err)
 {
-	struct reader r = { .rest = bytes };
+	struct writ_reader r = { .rest = bytes };
 	struct writ_snapshot s = { .bytes = NULL };
 	if (!get_magic(&r, request_magic))
 		return writ_fail(err, WRIT_EPROTO, "not an attestation request");
 	for (size_t i = 0; i < WRIT_COUNT(numbers); i++) {
-		uint64_t v = get_number(&r, 8);
+		uint64_t v = writ_get_number(&r, 8);
 		memcpy((char *)&s + numbers[i], &v, sizeof(v));
 	}
-	struct writ_str groups = get_bytes(&r, 4, WRIT_PIN_GROUPS_MAX * sizeof(uint32_t));
-	struct writ_str path = get_bytes(&r, 4, WRIT_SNAPSHOT_PATH_MAX);
-	struct writ_str cgroup = get_bytes(&r, 4, WRIT_SNAPSHOT_CGROUP_MAX);
+	struct writ_str groups = writ_get_bytes(&r, 4, WRIT_PIN_GROUPS_MAX * sizeof(uint32_t));
+	struct writ_str path = writ_get_bytes(&r, 4, WRIT_SNAPSHOT_PATH_MAX);
+	struct writ_str cgroup = writ_get_bytes(&r, 4, WRIT_SNAPSHOT_CGROUP_MAX);
 	if (r.failed || r.rest.n > 0 || groups.n % sizeof(uint32_t) != 0 || !plausible(&s))
 		return writ_fail(err, WRIT_EPROTO, "a malformed attestation request");
 	s.bytes = writ_alloc(groups.n + path.n + cgroup.n + 1);
 	uint32_t *ids = (uint32_t *)(void *)s.bytes;
 	s.groups = ids;
 	s.ngroups = groups.n / sizeof(uint32_t);
-	struct reader each = { .rest = groups };
+	struct writ_reader each = { .rest = groups };
 	for (size_t i = 0; i < s.ngroups; i++)
-		ids[i] = (uint32_t)get_number(&each, 4);
+		ids[i] = (uint32_t)writ_get_number(&each, 4);
 	uint8_t *at = s.bytes + groups.n;
 	memcpy(at, path.p ? path.p : "", path.n);
 	s.exe_path = writ_strn(at, path.n);
@@ -197,25 +153,25 @@ void writ_answer_encode(struct writ_answer *a, struct writ_buf *out)
 {
 	writ_selectors_seal(&a->selectors);
 	writ_buf_add(out, answer_magic, MAGIC_SIZE);
-	put_number(out, a->selectors.n, 2);
+	writ_put_number(out, a->selectors.n, 2);
 	for (size_t i = 0; i < a->selectors.n; i++)
-		put_bytes(out, writ_selectors_at(&a->selectors, i).text, 2);
-	put_number(out, a->nnotes, 2);
+		writ_put_bytes(out, writ_selectors_at(&a->selectors, i).text, 2);
+	writ_put_number(out, a->nnotes, 2);
 	struct writ_str rest = writ_buf_str(&a->notes);
 	for (size_t i = 0; i < a->nnotes; i++) {
 		struct writ_str line;
 		(void)writ_str_cut(&rest, '\n', &line);
-		put_bytes(out, line, 2);
+		writ_put_bytes(out, line, 2);
 	}
 }
 
-static writ_rc get_selectors(struct reader *r, struct writ_selectors *s, struct writ_err *err)
+static writ_rc get_selectors(struct writ_reader *r, struct writ_selectors *s, struct writ_err *err)
 {
-	uint64_t n = get_number(r, 2);
+	uint64_t n = writ_get_number(r, 2);
 	struct writ_str last = writ_strn(NULL, 0);
 	for (uint64_t i = 0; i < n && !r->failed; i++) {
 		struct writ_str text =
-			get_bytes(r, 2, WRIT_SELECTOR_TYPE_MAX + 1 + WRIT_SELECTOR_VALUE_MAX);
+			writ_get_bytes(r, 2, WRIT_SELECTOR_TYPE_MAX + 1 + WRIT_SELECTOR_VALUE_MAX);
 		if (r->failed || (i > 0 && writ_str_cmp(last, text) >= 0))
 			return writ_fail(err, WRIT_EPROTO, "selectors that are not sorted");
 		writ_rc rc = writ_selectors_add_text(s, text, err);
@@ -226,13 +182,13 @@ static writ_rc get_selectors(struct reader *r, struct writ_selectors *s, struct 
 	return WRIT_OK;
 }
 
-static bool get_notes(struct reader *r, struct writ_answer *a)
+static bool get_notes(struct writ_reader *r, struct writ_answer *a)
 {
-	uint64_t n = get_number(r, 2);
+	uint64_t n = writ_get_number(r, 2);
 	if (n > WRIT_WIRE_NOTES_MAX)
 		return false;
 	for (uint64_t i = 0; i < n; i++) {
-		struct writ_str line = get_bytes(r, 2, WRIT_WIRE_NOTE_MAX);
+		struct writ_str line = writ_get_bytes(r, 2, WRIT_WIRE_NOTE_MAX);
 		if (r->failed || line.n == 0 || memchr(line.p, '\n', line.n) ||
 			memchr(line.p, '\0', line.n))
 			return false;
@@ -245,7 +201,7 @@ static bool get_notes(struct reader *r, struct writ_answer *a)
 
 writ_rc writ_answer_decode(struct writ_str bytes, struct writ_answer *ret, struct writ_err *err)
 {
-	struct reader r = { .rest = bytes };
+	struct writ_reader r = { .rest = bytes };
 	if (!get_magic(&r, answer_magic))
 		return writ_fail(err, WRIT_EPROTO, "not an attestor's answer");
 	struct writ_answer a;

@@ -83,14 +83,5 @@ writ_rc writ_caller_of_pid(
 		.groups = groups,
 		.ngroups = n_groups,
 		.pidfd = pidfd };
-	struct writ_caller *c = writ_alloc(sizeof(*c));
-	c->refs = 1;
-	rc = writ_pin_open(&facts, &env->rules, &c->pin, err);
-	if (rc != WRIT_OK) {
-		writ_free(c);
-		return rc;
-	}
-	c->pin.groups_cut = c->pin.groups_cut || cut;
-	*ret = c;
-	return WRIT_OK;
+	return writ_caller_by_pidfd(env, &facts, cut, ret, err);
 }

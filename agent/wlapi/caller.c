@@ -1,23 +1,72 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wlapi/caller.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
-struct writ_attesting {
-	struct writ_job job;
-	struct writ_attest_env *env;
-	struct writ_caller *caller; /* a reference */
-	struct writ_facts facts;
-	unsigned flags;
-	writ_rc rc;
-	struct writ_err err;
-	void (*done)(void *arg, writ_rc rc, const struct writ_err *err, struct writ_facts *facts);
-	void *arg;
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define PIDFS_MAGIC 0x50494446 /* linux/magic.h, 6.9: each process has an inode of its own */
+#define IDLE_MAX    256
+#define FACTS_MS    60000 /* names, and what a path leads to, may change meanwhile */
+
+/* Which process, and as whom it connected. Borrowed by the map. */
+struct key {
+	uint64_t ino;
+	uint32_t pid, uid, gid, cut, ngroups;
+	uint32_t groups[WRIT_PIN_GROUPS_MAX];
 };
 
-static bool is_conn(void *arg, const struct writ_peer *p)
+struct writ_caller {
+	struct writ_attest_env *env;
+	int refs;
+	struct key key; /* the first key_len bytes of it */
+	size_t key_len;
+	bool is_shared;           /* it is in env->known */
+	int pidfd;                /* owned */
+	struct writ_poll *end;    /* of the process */
+	struct writ_front *front; /* borrowed; its connections are cut when the process ends */
+	struct writ_facts *facts; /* the latest; NULL: none, or outdated */
+	struct writ_list waiting; /* for facts */
+	struct writ_list node;    /* in env->idle while refs is 0 */
+	/* the look under way */
+	bool is_looking;
+	struct writ_attest_ask ask;
+	struct writ_facts *next;
+	struct writ_job job;
+	writ_rc job_rc;
+	struct writ_err job_err;
+	struct writ_answer own;
+};
+
+/* --- life --- */
+
+static void free_caller(struct writ_caller *c)
 {
-	return p->conn_id == *(const uint64_t *)arg;
+	if (c->is_shared)
+		(void)writ_map_remove(&c->env->known, writ_strn(&c->key, c->key_len));
+	writ_poll_free(c->end);
+	(void)close(c->pidfd);
+	writ_facts_unref(c->facts);
+	writ_free(c);
+}
+
+static void drop_idle(struct writ_caller *c)
+{
+	writ_list_remove(&c->node);
+	c->env->n_idle--;
+	free_caller(c);
+}
+
+static bool is_of_caller(void *arg, const struct writ_peer *p)
+{
+	return p->user == arg;
 }
 
 /* A socket may outlive its process in a child: nobody is left whom it speaks for. */
@@ -26,28 +75,24 @@ static void on_end(void *arg, int events)
 	struct writ_caller *c = arg;
 	(void)events;
 	writ_poll_set(c->end, 0);
-	(void)writ_front_cut(c->front, is_conn, &c->conn_id, "the process has ended");
-}
-
-static void unref_user(void *user)
-{
-	struct writ_caller *c = user;
-	/* The connection is over: nobody is to be told of the end any more. */
-	writ_poll_free(writ_steal(c->end));
-	writ_caller_unref(c);
-}
-
-void writ_caller_closed(struct writ_peer *peer)
-{
-	struct writ_caller *c = writ_steal(peer->user);
-	peer->user_free = NULL;
-	if (c)
-		unref_user(c);
+	if (!c->refs) {
+		drop_idle(c);
+		return;
+	}
+	/* nobody else can come to be this process */
+	if (c->is_shared)
+		(void)writ_map_remove(&c->env->known, writ_strn(&c->key, c->key_len));
+	c->is_shared = false;
+	if (c->front)
+		(void)writ_front_cut(c->front, is_of_caller, c, "the process has ended");
 }
 
 struct writ_caller *writ_caller_ref(struct writ_caller *c)
 {
-	c->refs++;
+	if (!c->refs++) {
+		writ_list_remove(&c->node);
+		c->env->n_idle--;
+	}
 	return c;
 }
 
@@ -55,8 +100,101 @@ void writ_caller_unref(struct writ_caller *c)
 {
 	if (!c || --c->refs)
 		return;
-	writ_pin_close(&c->pin);
-	writ_free(c);
+	struct writ_attest_env *env = c->env;
+	writ_list_push(&env->idle, &c->node);
+	env->n_idle++;
+	if (!c->is_shared || !c->facts)
+		drop_idle(c);
+	else if (env->n_idle > env->idle_max)
+		drop_idle(writ_container(env->idle.next, struct writ_caller, node));
+}
+
+/* --- which process --- */
+
+/* Before 6.9 all pidfds have the same inode: then each connection has a caller of its own. */
+static uint64_t process_number(int pidfd)
+{
+	struct statfs fs;
+	struct stat st;
+	if (fstatfs(pidfd, &fs) != 0 || fs.f_type != PIDFS_MAGIC || fstat(pidfd, &st) != 0)
+		return 0;
+	return st.st_ino;
+}
+
+static size_t make_key(const struct writ_pin_facts *who, bool cut, struct key *k)
+{
+	size_t n = who->ngroups < WRIT_PIN_GROUPS_MAX ? who->ngroups : WRIT_PIN_GROUPS_MAX;
+	memset(k, 0, offsetof(struct key, groups));
+	k->ino = process_number(who->pidfd);
+	k->pid = (uint32_t)who->pid;
+	k->uid = who->uid;
+	k->gid = who->gid;
+	k->cut = cut || n < who->ngroups;
+	k->ngroups = (uint32_t)n;
+	if (n)
+		memcpy(k->groups, who->groups, n * sizeof(k->groups[0]));
+	return offsetof(struct key, groups) + n * sizeof(k->groups[0]);
+}
+
+static writ_rc check_peer(const struct writ_pin_facts *who, struct writ_err *err)
+{
+	if (who->pid <= 0)
+		return writ_fail(err, WRIT_EUNAUTH,
+			"the caller has no process ID here: it runs outside the agent's PID "
+			"namespace; run the agent in the host's");
+	if (who->pidfd < 0)
+		return writ_fail(err, WRIT_EUNAUTH, "process %d has ended", (int)who->pid);
+	return WRIT_OK;
+}
+
+static writ_rc new_caller(struct writ_attest_env *env, const struct key *k, size_t key_len,
+	int pidfd, struct writ_caller **ret, struct writ_err *err)
+{
+	struct writ_caller *c = writ_alloc(sizeof(*c));
+	c->env = env;
+	c->refs = 1;
+	memcpy(&c->key, k, key_len);
+	c->key_len = key_len;
+	c->pidfd = pidfd;
+	writ_list_init(&c->waiting);
+	writ_list_init(&c->node);
+	writ_list_init(&c->ask.node);
+	writ_rc rc = writ_poll_new(env->loop, pidfd, on_end, c, &c->end, err);
+	if (rc != WRIT_OK) {
+		writ_free(c);
+		return rc;
+	}
+	writ_poll_set(c->end, WRIT_READABLE);
+	c->is_shared = k->ino != 0;
+	if (c->is_shared)
+		(void)writ_map_put(&env->known, writ_strn(&c->key, c->key_len), c);
+	*ret = c;
+	return WRIT_OK;
+}
+
+/* *pidfd becomes -1 when the caller took it. */
+static writ_rc find(struct writ_attest_env *env, const struct writ_pin_facts *who, bool cut,
+	int *pidfd, struct writ_caller **ret, struct writ_err *err)
+{
+	struct key k;
+	writ_rc rc = check_peer(who, err);
+	if (rc != WRIT_OK)
+		return rc;
+	size_t len = make_key(who, cut, &k);
+	struct writ_caller *c = k.ino ? writ_map_get(&env->known, writ_strn(&k, len)) : NULL;
+	if (c) {
+		*ret = writ_caller_ref(c);
+		return WRIT_OK;
+	}
+	rc = new_caller(env, &k, len, *pidfd, ret, err);
+	if (rc == WRIT_OK)
+		*pidfd = -1;
+	return rc;
+}
+
+static void unref_user(void *user)
+{
+	writ_caller_unref(user);
 }
 
 writ_rc writ_caller_of(struct writ_attest_env *env, struct writ_front *front,
@@ -68,120 +206,226 @@ writ_rc writ_caller_of(struct writ_attest_env *env, struct writ_front *front,
 	}
 	if (peer->kind != WRIT_PEER_UNIX || peer->closed)
 		return writ_fail(err, WRIT_EUNAUTH, "no process is known behind this connection");
-	const struct writ_pin_facts facts = { .pid = peer->pid,
+	const struct writ_pin_facts who = { .pid = peer->pid,
 		.uid = peer->uid,
 		.gid = peer->gid,
 		.groups = peer->groups,
 		.ngroups = peer->n_groups,
-		.pidfd = peer->pidfd,
-		.give = true };
-	struct writ_caller *c = writ_alloc(sizeof(*c));
-	c->refs = 1;
+		.pidfd = peer->pidfd };
+	struct writ_caller *c = NULL;
+	writ_rc rc = find(env, &who, peer->groups_withheld, &peer->pidfd, &c, err);
+	if (rc != WRIT_OK)
+		return rc;
+	/* One descriptor for each process, not for each connection. */
+	writ_closep(&peer->pidfd);
+	peer->pidfd = -1;
 	c->front = front;
-	c->conn_id = peer->conn_id;
-	writ_rc rc = writ_pin_open(&facts, &env->rules, &c->pin, err);
-	if (rc != WRIT_OK) {
-		writ_free(c);
-		return rc;
-	}
-	c->pin.groups_cut = c->pin.groups_cut || peer->groups_withheld;
-	rc = writ_poll_new(env->loop, c->pin.pidfd, on_end, c, &c->end, err);
-	if (rc != WRIT_OK) {
-		if (c->pin.pidfd == peer->pidfd) /* kept: another call must find the same process */
-			c->pin.pidfd = -1;
-		writ_caller_unref(c);
-		return rc;
-	}
-	peer->pidfd = -1; /* the pin has it now: one descriptor for each idle stream less */
-	writ_poll_set(c->end, WRIT_READABLE);
 	peer->user = c;
 	peer->user_free = unref_user;
 	*ret = c;
 	return WRIT_OK;
 }
 
-void writ_facts_done(struct writ_facts *f)
+void writ_caller_closed(struct writ_peer *peer)
 {
-	writ_snapshot_done(&f->snapshot);
-	writ_answer_done(&f->answer);
+	struct writ_caller *c = writ_steal(peer->user);
+	peer->user_free = NULL;
+	writ_caller_unref(c);
 }
 
-static void attest_work(struct writ_job *j)
+int writ_caller_pidfd(const struct writ_caller *c)
 {
-	struct writ_attesting *a = writ_container(j, struct writ_attesting, job);
-	a->rc = writ_attest(a->env->attestors, &a->env->ctx, &a->facts.snapshot,
-		a->caller->pin.dirfd, a->flags, &a->facts.answer, &a->err);
+	return c->pidfd;
 }
 
-static void attest_done(struct writ_job *j)
+writ_rc writ_caller_by_pidfd(struct writ_attest_env *env, const struct writ_pin_facts *who,
+	bool groups_cut, struct writ_caller **ret, struct writ_err *err)
 {
-	struct writ_attesting *a = writ_container(j, struct writ_attesting, job);
-	if (a->rc != WRIT_OK)
-		writ_answer_init(&a->facts.answer);
-	a->caller->jobs--;
-	if (a->done)
-		a->done(a->arg, a->rc, &a->err, &a->facts);
-	writ_facts_done(&a->facts);
-	writ_caller_unref(a->caller);
-	writ_free(a);
+	WRIT_AUTO(writ_closep) int fd = fcntl(who->pidfd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return writ_fail_errno(err, errno, "hold process %d", (int)who->pid);
+	return find(env, who, groups_cut, &fd, ret, err);
 }
 
-writ_rc writ_caller_attest(struct writ_attest_env *env, struct writ_caller *c, unsigned wants,
-	struct writ_facts *facts,
-	void (*done)(void *arg, writ_rc rc, const struct writ_err *err, struct writ_facts *facts),
-	void *arg, struct writ_attesting **ret, struct writ_err *err)
+/* --- what is known of it --- */
+
+static void tell(struct writ_caller *c, writ_rc rc, const struct writ_err *err)
 {
-	struct writ_facts f = { .answer = { .nnotes = 0 } };
-	unsigned flags = env->wants | wants;
-	writ_rc rc = writ_pin_wake(&c->pin, err);
+	struct writ_list now, *node;
+	writ_list_init(&now);
+	while ((node = writ_list_pop(&c->waiting)))
+		writ_list_push(&now, node);
+	while ((node = writ_list_pop(&now))) {
+		struct writ_attest_wait *w = writ_container(node, struct writ_attest_wait, node);
+		w->done(w, rc, err, rc == WRIT_OK ? c->facts : NULL);
+	}
+}
+
+/* The reference of the look is let go last: those who wait hold others. */
+static void end_look(struct writ_caller *c, writ_rc rc, const struct writ_err *err)
+{
+	struct writ_facts *f = writ_steal(c->next);
+	c->is_looking = false;
+	if (rc == WRIT_OK) {
+		writ_facts_unref(c->facts);
+		c->facts = f;
+	} else {
+		writ_facts_unref(f);
+	}
+	tell(c, rc, err);
+	writ_caller_unref(c);
+}
+
+/* What the two processes found, together. */
+static writ_rc merge(struct writ_facts *f, struct writ_answer *own, struct writ_err *err)
+{
+	WRIT_AUTO(writ_answer_done) struct writ_answer all;
+	writ_answer_init(&all);
+	writ_rc rc = writ_answer_merge(&all, &f->answer, err);
 	if (rc == WRIT_OK)
-		rc = writ_snapshot_take(&c->pin, &env->self, &f.snapshot, err);
+		rc = writ_answer_merge(&all, own, err);
 	if (rc != WRIT_OK)
 		return rc;
-	rc = writ_attest(
-		env->attestors, &env->ctx, &f.snapshot, c->pin.dirfd, flags, &f.answer, err);
+	writ_selectors_seal(&all.selectors);
+	struct writ_answer before = f->answer;
+	f->answer = all;
+	all = before;
+	return WRIT_OK;
+}
+
+static void have_own(struct writ_caller *c, writ_rc rc, struct writ_err *err)
+{
 	if (rc == WRIT_OK) {
-		*facts = f;
-		return WRIT_OK;
+		rc = merge(c->next, &c->own, err);
+		writ_answer_done(&c->own);
 	}
+	end_look(c, rc, err);
+}
+
+static writ_rc ask_own(struct writ_caller *c, unsigned flags, struct writ_err *err)
+{
+	return writ_attest(
+		c->env->attestors, &c->env->ctx, &c->next->snapshot, -1, flags, &c->own, err);
+}
+
+static void work(struct writ_job *j)
+{
+	struct writ_caller *c = writ_container(j, struct writ_caller, job);
+	c->job_rc = ask_own(c, c->next->flags | WRIT_ATTEST_MAY_BLOCK, &c->job_err);
+}
+
+static void worked(struct writ_job *j)
+{
+	struct writ_caller *c = writ_container(j, struct writ_caller, job);
+	struct writ_attest_env *env = c->env;
+	env->jobs--;
+	have_own(c, c->job_rc, &c->job_err);
+	if (!env->jobs && env->quiet)
+		writ_steal(env->quiet)(env->quiet_arg);
+}
+
+static writ_rc take_reply(
+	struct writ_facts *f, const struct writ_talk_reply *reply, struct writ_err *err)
+{
+	writ_rc rc = writ_request_decode(reply->snapshot, &f->snapshot, err);
+	return rc == WRIT_OK ? writ_answer_decode(reply->answer, &f->answer, err) : rc;
+}
+
+static void on_looked(struct writ_attest_ask *q, writ_rc rc, const struct writ_err *why,
+	const struct writ_talk_reply *reply)
+{
+	struct writ_caller *c = writ_container(q, struct writ_caller, ask);
+	struct writ_err err = *why;
+	if (rc == WRIT_OK)
+		rc = take_reply(c->next, reply, &err);
+	if (rc != WRIT_OK) {
+		end_look(c, rc, &err);
+		return;
+	}
+	rc = ask_own(c, c->next->flags, &err);
 	if (rc != WRIT_EBUSY) {
-		writ_snapshot_done(&f.snapshot);
-		return rc;
+		have_own(c, rc, &err);
+		return;
 	}
-	struct writ_attesting *a = writ_alloc(sizeof(*a));
-	a->env = env;
-	a->caller = writ_caller_ref(c);
-	c->jobs++;
-	a->facts.snapshot = f.snapshot;
-	a->flags = flags | WRIT_ATTEST_MAY_BLOCK;
-	a->done = done;
-	a->arg = arg;
-	a->job.work = attest_work;
-	a->job.done = attest_done;
-	writ_job_run(env->loop, &a->job);
-	*ret = a;
-	return WRIT_EBUSY;
+	c->job = (struct writ_job){ .work = work, .done = worked };
+	c->env->jobs++;
+	writ_job_run(c->env->loop, &c->job);
 }
 
-writ_rc writ_caller_recheck(const struct writ_attest_env *env, struct writ_caller *c,
-	const struct writ_facts *seen, bool just_now, struct writ_err *err)
+static void start_look(struct writ_caller *c, unsigned flags)
 {
-	writ_rc rc = writ_pin_wake(&c->pin, err);
-	if (rc == WRIT_OK && !just_now)
-		rc = writ_snapshot_recheck_place(&c->pin, &seen->snapshot, err);
-	if (rc == WRIT_OK && !just_now)
-		rc = writ_attest_again(env->attestors, &env->ctx, &seen->snapshot, c->pin.dirfd,
-			&seen->answer.selectors, err);
-	return rc == WRIT_OK ? writ_snapshot_recheck(&c->pin, &seen->snapshot, err) : rc;
+	const struct writ_pin_facts who = { .pid = (pid_t)c->key.pid,
+		.uid = c->key.uid,
+		.gid = c->key.gid,
+		.groups = c->key.groups,
+		.ngroups = c->key.ngroups,
+		.pidfd = c->pidfd };
+	struct writ_facts *f = writ_alloc(sizeof(*f));
+	f->refs = 1;
+	f->flags = flags;
+	f->seen_ms = writ_mono_ms();
+	f->link = c->env->link;
+	writ_answer_init(&f->answer);
+	c->is_looking = true;
+	c->next = f;
+	c->ask.done = on_looked;
+	(void)writ_caller_ref(c);
+	f->handle = writ_attest_link_look(f->link, &c->ask, &who, c->key.cut, flags);
 }
 
-void writ_caller_rest(struct writ_caller *c)
+struct writ_facts *writ_caller_attest(
+	struct writ_caller *c, unsigned flags, struct writ_attest_wait *w)
 {
-	if (!c->jobs) /* a job reads through the folder */
-		writ_pin_rest(&c->pin);
+	flags |= c->env->wants;
+	if (c->facts && !(flags & ~c->facts->flags) &&
+		writ_mono_ms() - c->facts->seen_ms < FACTS_MS)
+		return c->facts;
+	writ_list_push(&c->waiting, &w->node);
+	if (!c->is_looking)
+		start_look(c, flags | (c->facts ? c->facts->flags : 0));
+	return NULL;
 }
 
-void writ_caller_forget(struct writ_attesting *a)
+void writ_attest_wait_forget(struct writ_attest_wait *w)
 {
-	a->done = NULL;
+	writ_list_remove(&w->node);
+}
+
+void writ_caller_outdated(struct writ_caller *c, const struct writ_facts *f)
+{
+	if (c->facts == f)
+		writ_facts_unref(writ_steal(c->facts));
+}
+
+/* --- all of them --- */
+
+static size_t add_all(
+	struct writ_attest_env *env, size_t n, const struct writ_attestor_vt *const *list)
+{
+	for (size_t i = 0; list[i] && n < WRIT_ATTEST_ALL_MAX; i++)
+		env->all[n++] = list[i];
+	return n;
+}
+
+void writ_attest_env_init(struct writ_attest_env *env, struct writ_loop *loop,
+	struct writ_attest_link *link, const struct writ_attest_ctx *ctx,
+	const struct writ_attestor_vt *const *attestors,
+	const struct writ_attestor_vt *const *elsewhere)
+{
+	struct rlimit fds = { 0, 0 };
+	*env = (struct writ_attest_env){
+		.loop = loop, .link = link, .ctx = *ctx, .attestors = attestors
+	};
+	(void)add_all(env, add_all(env, 0, elsewhere), attestors);
+	writ_list_init(&env->idle);
+	env->idle_max = getrlimit(RLIMIT_NOFILE, &fds) == 0 && fds.rlim_cur / 32 < IDLE_MAX
+		? fds.rlim_cur / 32
+		: IDLE_MAX;
+}
+
+void writ_attest_env_done(struct writ_attest_env *env)
+{
+	while (!writ_list_empty(&env->idle))
+		drop_idle(writ_container(env->idle.next, struct writ_caller, node));
+	writ_map_done(&env->known);
 }

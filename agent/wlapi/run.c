@@ -136,14 +136,15 @@ void writ__run_launch(struct writ_call *c)
 size_t writ__match(struct stream *s, struct writ_entry **found)
 {
 	const struct writ_peer *p = writ_call_peer(s->call);
-	const struct writ_selectors *own = &s->facts.answer.selectors;
+	const struct writ_selectors *own = &s->facts->answer.selectors;
 	struct writ_launches *ls = s->w->cfg.launches;
 	struct writ_err err;
 	if (!writ_launches_count(ls))
 		return writ_cache_match(s->w->cfg.cache, own, found, WRIT_MATCHES_MAX);
 	WRIT_AUTO(writ_selectors_done) struct writ_selectors all;
 	writ_selectors_init(&all);
-	enum writ_run_place place = writ_launches_select(ls, p->pid, s->caller->pin.pidfd, &all);
+	enum writ_run_place place =
+		writ_launches_select(ls, p->pid, writ_caller_pidfd(s->caller), &all);
 	s->run_child = place == WRIT_RUN_CHILD;
 	if (place != WRIT_RUN_MEANT)
 		return writ_cache_match(s->w->cfg.cache, own, found, WRIT_MATCHES_MAX);

@@ -28,13 +28,13 @@ static void on_end(struct writ_call *c)
 	struct stream *s = writ_call_user(c);
 	writ_list_remove(&s->node);
 	s->w->n_streams--;
-	if (s->attesting)
-		writ_caller_forget(s->attesting);
+	writ_attest_wait_forget(&s->wait);
+	if (s->proof)
+		writ_proof_forget(s->proof);
 	unwatch(s);
 	writ_free(s->versions);
 	writ_bundle_unref(s->bundle);
-	if (s->attested)
-		writ_facts_done(&s->facts);
+	writ_facts_unref(s->facts);
 	writ_caller_unref(s->caller);
 	writ_free(s);
 }
@@ -44,7 +44,6 @@ static void wait_for(struct stream *s, int64_t ms)
 	if (!s->waits)
 		s->wait_until_ms = writ_mono_ms() + ms;
 	s->waits = true;
-	s->fresh = false;
 	if (!writ_timer_active(s->w->patience))
 		writ_timer_start(s->w->patience, PATIENCE_MS);
 }
@@ -97,19 +96,18 @@ static void remember(struct stream *s)
 	s->waits = false;
 }
 
-/* The last look at the caller comes right before the keys leave. */
+static void on_proved(void *arg, writ_rc rc, const struct writ_err *err);
+
+/* The proof of who calls comes right before the keys leave. */
 static void deliver(struct stream *s)
 {
 	struct writ_err err = { 0 };
-	if (!s->kind->is_news(s)) {
-		s->waits = false;
+	s->waits = false;
+	if (!s->kind->is_news(s))
 		return;
-	}
-	bool just_now = s->fresh;
-	s->fresh = false;
-	if (writ_caller_recheck(s->w->cfg.env, s->caller, &s->facts, just_now, &err) != WRIT_OK) {
-		s->w->stats.denied_attest++;
-		writ__deny(s, &err);
+	if (!s->proven) {
+		s->proof = writ_caller_prove(writ_rpc_server_front(s->w->server),
+			writ_call_peer(s->call), s->facts, on_proved, s);
 		return;
 	}
 	if (!s->sent)
@@ -120,7 +118,6 @@ static void deliver(struct stream *s)
 	}
 	s->sent = s->sending = true;
 	remember(s);
-	writ_caller_rest(s->caller);
 }
 
 static void no_match(struct stream *s)
@@ -144,8 +141,8 @@ static void look_at(struct stream *s)
 		s->waits = false;
 		return;
 	}
-	s->stale = s->sending || !s->attested;
-	if (s->stale)
+	s->stale = s->sending || !s->facts;
+	if (s->stale || s->proof) /* what has changed since the proof began is seen after it */
 		return;
 	if (!writ_cache_is_synced(cache)) {
 		if (is_patient(s))
@@ -178,16 +175,10 @@ static void on_writable(struct writ_call *c)
 		look_at(s);
 }
 
-static void have_facts(struct stream *s, writ_rc rc, const struct writ_err *err)
+static void deny_caller(struct stream *s, writ_rc rc, const struct writ_err *err)
 {
-	writ_metric_observe_us(&s->w->attest_seconds, writ_mono_us() - s->started_us);
-	if (rc == WRIT_OK) {
-		s->attested = true;
-		look_at(s);
-		return;
-	}
 	s->w->stats.denied_attest++;
-	if (rc == WRIT_EUNAUTH || rc == WRIT_EDENIED) {
+	if (rc == WRIT_EUNAUTH || rc == WRIT_EDENIED || rc == WRIT_ETIMEOUT) {
 		writ__deny(s, err);
 		return;
 	}
@@ -195,16 +186,58 @@ static void have_facts(struct stream *s, writ_rc rc, const struct writ_err *err)
 	fail(s, WRIT_EUNAVAIL, "workload attestation failed");
 }
 
-static void on_attested(void *arg, writ_rc rc, const struct writ_err *err, struct writ_facts *facts)
+static void have_facts(struct stream *s, struct writ_facts *facts)
+{
+	writ_metric_observe_us(&s->w->attest_seconds, writ_mono_us() - s->started_us);
+	s->facts = writ_facts_ref(facts);
+	look_at(s);
+}
+
+static void on_attested(struct writ_attest_wait *w, writ_rc rc, const struct writ_err *err,
+	struct writ_facts *facts)
+{
+	struct stream *s = writ_container(w, struct stream, wait);
+	if (rc == WRIT_OK)
+		have_facts(s, facts);
+	else
+		deny_caller(s, rc, err);
+}
+
+static unsigned wanted(const struct stream *s)
+{
+	return writ_cache_wants(s->w->cfg.cache);
+}
+
+/* What was known of the program before it called may be out of date: it is looked at once more. */
+static bool look_again(struct stream *s)
+{
+	if (!s->known_before)
+		return false;
+	s->known_before = false;
+	writ_caller_outdated(s->caller, s->facts);
+	writ_facts_unref(writ_steal(s->facts));
+	struct writ_facts *f = writ_caller_attest(s->caller, wanted(s), &s->wait);
+	if (f) /* another stream was faster */
+		have_facts(s, f);
+	return true;
+}
+
+static void on_proved(void *arg, writ_rc rc, const struct writ_err *err)
 {
 	struct stream *s = arg;
-	s->attesting = NULL;
+	s->proof = NULL;
+	if (writ_call_cancelled(s->call) || writ_call_peer(s->call)->closed)
+		return; /* its end is on the way */
 	if (rc == WRIT_OK) {
-		s->facts = *facts;
-		*facts = (struct writ_facts){ .answer = { .nnotes = 0 } };
-		writ_answer_init(&facts->answer);
+		s->proven = true;
+		look_at(s);
+		s->proven = false;
+	} else if (rc == WRIT_ETIMEOUT && s->sent) {
+		/* It may stand still for good reasons; who comes again is served again. */
+		fail(s, WRIT_EUNAVAIL, err->msg);
+	} else if (rc != WRIT_EUNAUTH || s->sent || !look_again(s)) {
+		deny_caller(s, rc, err);
 	}
-	have_facts(s, rc, err);
 }
 
 void writ__stream_open(struct writ_call *c, const struct stream_kind *kind)
@@ -223,16 +256,19 @@ void writ__stream_open(struct writ_call *c, const struct stream_kind *kind)
 	writ_call_set_user(c, s);
 	writ_call_on_end(c, on_end);
 	writ_call_on_writable(c, on_writable);
+	writ_list_init(&s->wait.node);
+	s->wait.done = on_attested;
 	writ_rc rc = writ_caller_of(
 		w->cfg.env, writ_rpc_server_front(w->server), writ_call_peer(c), &caller, &err);
-	if (rc == WRIT_OK) {
-		s->caller = writ_caller_ref(caller);
-		rc = writ_caller_attest(w->cfg.env, caller, writ_cache_wants(w->cfg.cache),
-			&s->facts, on_attested, s, &s->attesting, &err);
-		s->fresh = rc == WRIT_OK;
+	if (rc != WRIT_OK) {
+		deny_caller(s, rc, &err);
+		return;
 	}
-	if (rc != WRIT_EBUSY)
-		have_facts(s, rc, &err);
+	s->caller = writ_caller_ref(caller);
+	struct writ_facts *facts = writ_caller_attest(caller, wanted(s), &s->wait);
+	s->known_before = facts != NULL;
+	if (facts)
+		have_facts(s, facts);
 }
 
 /* --- changes, and waiting --- */

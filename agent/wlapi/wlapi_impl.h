@@ -22,13 +22,15 @@ struct stream {
 	struct writ_wlapi *w;
 	struct writ_call *call; /* NULL: it has ended */
 	const struct stream_kind *kind;
-	struct writ_caller *caller;       /* reference */
-	struct writ_attesting *attesting; /* NULL: none under way */
-	struct writ_facts facts;
-	bool attested, sending, stale, waits, sent;
-	bool run_child; /* in a launch that does not mean it */
-	bool fresh;     /* facts are of this very turn of the loop */
-	uint64_t round; /* of w when it was looked at last */
+	struct writ_caller *caller;   /* reference */
+	struct writ_facts *facts;     /* reference; NULL: not known yet */
+	struct writ_attest_wait wait; /* for them */
+	struct writ_proof *proof;     /* NULL: none under way */
+	bool sending, stale, waits, sent;
+	bool run_child;    /* in a launch that does not mean it */
+	bool known_before; /* facts are older than this stream */
+	bool proven;       /* in this very turn of the loop */
+	uint64_t round;    /* of w when it was looked at last */
 	int64_t started_us, wait_until_ms;
 	struct writ_entry **entries; /* watched; owned array */
 	size_t n;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The agent's admin socket: what it explains, to whom, and what it keeps to itself. */
+#include "attestor_kit.h"
 #include "check.h"
 
 #include "admin/admin.h"
@@ -35,6 +36,7 @@ struct fixture {
 	struct writ_cache *cache;
 	struct writ_decisions *decisions;
 	struct writ_attest_env env;
+	struct attestor_kit attestor;
 	struct writ_admin *admin;
 	struct writ_channel *channel;
 	char *path;
@@ -68,14 +70,7 @@ static void start(struct fixture *f)
 		.hungry = nothing };
 	f->cache = writ_cache_new(&cache);
 	f->decisions = writ_decisions_new(f->loop, NULL);
-	f->env = (struct writ_attest_env){ .loop = f->loop,
-		.ctx = { .names = writ_names_new(),
-			.hashes = writ_exe_hashes_new(),
-			.sha256_file = writ_sha256_file,
-			.discover_workload_path = true },
-		.rules = { .allow_overflow_uid = true },
-		.attestors = attestors };
-	writ_ns_self_read(&f->env.self);
+	attestor_kit_open(&f->attestor, f->loop, &f->env, attestors);
 	const struct writ_admin_config cfg = { .loop = f->loop,
 		.socket_path = f->path,
 		.cache = f->cache,
@@ -100,8 +95,7 @@ static void stop(struct fixture *f)
 	assert_true(writ_loop_run_until(f->loop, &stopped, writ_mono_ms() + WAIT_MS));
 	writ_cache_free(f->cache);
 	writ_decisions_free(f->decisions);
-	writ_names_free(f->env.ctx.names);
-	writ_exe_hashes_free(f->env.ctx.hashes);
+	attestor_kit_close(&f->attestor);
 	writ_free(f->path);
 	writ_loop_free(f->loop);
 }

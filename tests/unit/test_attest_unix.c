@@ -82,7 +82,8 @@ static void close_fixture(struct fixture *f)
 	child_end(&f->c);
 }
 
-static const struct writ_attestor_vt *const only_unix[] = { &writ_attestor_unix, NULL };
+static const struct writ_attestor_vt *const only_unix[] = { &writ_attestor_unix,
+	&writ_attestor_unix_names, NULL };
 
 /* "unix:gid:0, unix:uid:0"; a static text. */
 static const char *selectors(struct fixture *f, unsigned flags, const char **notes)

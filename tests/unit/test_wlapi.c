@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Workload API through its real socket; the caller is this very process. */
+#include "attestor_kit.h"
 #include "check.h"
 
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "crypto/digest.h"
 #include "forge.h"
 #include "rpc/channel.h"
 #include "rpc/rpc.h"
@@ -31,6 +31,7 @@ struct fixture {
 	struct writ_decisions *decisions;
 	struct writ_wlapi *w;
 	struct writ_attest_env env;
+	struct attestor_kit attestor;
 	struct writ_channel *channel;
 	char *path;
 };
@@ -70,13 +71,7 @@ static void start(struct fixture *f)
 		.hungry = on_hungry,
 		.arg = f };
 	f->cache = writ_cache_new(&cache);
-	f->env = (struct writ_attest_env){ .loop = f->loop,
-		.ctx = { .names = writ_names_new(),
-			.hashes = writ_exe_hashes_new(),
-			.sha256_file = writ_sha256_file },
-		.rules = { .allow_overflow_uid = true },
-		.attestors = writ_attestors };
-	writ_ns_self_read(&f->env.self);
+	attestor_kit_open(&f->attestor, f->loop, &f->env, writ_attestors);
 	f->decisions = writ_decisions_new(f->loop, NULL);
 	const struct writ_wlapi_config cfg = { .loop = f->loop,
 		.cache = f->cache,
@@ -116,8 +111,7 @@ static void stop(struct fixture *f)
 	wait_flag(f, &closed);
 	writ_cache_free(f->cache);
 	writ_decisions_free(f->decisions);
-	writ_names_free(f->env.ctx.names);
-	writ_exe_hashes_free(f->env.ctx.hashes);
+	attestor_kit_close(&f->attestor);
 	writ_free(f->path);
 	writ_loop_free(f->loop);
 }
@@ -527,7 +521,8 @@ static void test_a_caller_that_cannot_be_watched_stays_pinned(void **state)
 	assert_true(fcntl(pidfd, F_GETFD) >= 0);
 	writ_poll_free(other);
 	assert_ok(writ_caller_of(&f.env, front, &p, &c, &err), err);
-	assert_int_equal(c->pin.pidfd, pidfd);
+	assert_int_equal(p.pidfd, -1);
+	assert_true(fcntl(pidfd, F_GETFD) >= 0); /* the caller has it now */
 	writ_caller_closed(&p);
 	stop(&f);
 }

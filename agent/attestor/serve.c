@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "attestor/serve.h"
+
+#include "attestor/talk.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "loop/loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TURN 64 /* questions before the loop's other work */
+
+/* What was seen at one look. */
+struct look {
+	uint64_t handle;
+	struct writ_pin pin;
+	struct writ_snapshot snapshot;
+	struct writ_answer found;
+	unsigned jobs;  /* that read through the pin's folder now */
+	bool forgotten; /* goes when the jobs are done */
+};
+
+struct attestor {
+	const struct writ_attestor_config *cfg;
+	struct writ_loop *loop;
+	struct writ_poll *poll;
+	int fd;
+	bool over;
+	struct writ_map looks; /* by handle */
+	struct writ_buf reply;
+};
+
+struct job {
+	struct writ_job job;
+	struct attestor *a;
+	struct look *look;
+	uint64_t id;
+	unsigned flags;
+	writ_rc rc;
+	struct writ_err err;
+};
+
+static struct writ_str key_of(const uint64_t *handle)
+{
+	return writ_strn(handle, sizeof(*handle));
+}
+
+static void free_look(struct look *l)
+{
+	writ_snapshot_done(&l->snapshot);
+	writ_answer_done(&l->found);
+	writ_pin_close(&l->pin);
+	writ_free(l);
+}
+
+/* The asker reads all the time; only a burst makes this wait. */
+static void send_reply(struct attestor *a)
+{
+	while (!a->over && send(a->fd, a->reply.p, a->reply.n, MSG_NOSIGNAL) < 0) {
+		struct pollfd p = { .fd = a->fd, .events = POLLOUT };
+		if (errno == EAGAIN)
+			(void)poll(&p, 1, -1);
+		else if (errno != EINTR)
+			a->over = true;
+	}
+}
+
+static void answer(
+	struct attestor *a, uint64_t id, writ_rc rc, const struct writ_err *err, struct look *l)
+{
+	struct writ_talk_reply r = { .id = id, .rc = rc };
+	WRIT_AUTO(writ_buf_done) struct writ_buf snapshot = WRIT_BUF(WRIT_WIRE_REQUEST_MAX);
+	WRIT_AUTO(writ_buf_done) struct writ_buf selectors = WRIT_BUF(WRIT_WIRE_ANSWER_MAX);
+	if (rc != WRIT_OK)
+		r.error = writ_cstr(err->msg);
+	if (l && rc == WRIT_OK) {
+		writ_request_encode(&l->snapshot, &snapshot);
+		writ_answer_encode(&l->found, &selectors);
+		r.snapshot = writ_buf_str(&snapshot);
+		r.answer = writ_buf_str(&selectors);
+	}
+	writ_buf_reset(&a->reply);
+	writ_talk_put_reply(&r, &a->reply);
+	if (a->reply.failed || snapshot.failed || selectors.failed) {
+		a->reply.failed = false;
+		writ_buf_reset(&a->reply);
+		const struct writ_talk_reply short_one = { .id = id,
+			.rc = WRIT_ELIMIT,
+			.error = WRIT_STR("the caller has more selectors than fit an answer") };
+		writ_talk_put_reply(&short_one, &a->reply);
+	}
+	send_reply(a);
+}
+
+static void forget(struct attestor *a, struct look *l)
+{
+	(void)writ_map_remove(&a->looks, key_of(&l->handle));
+	l->forgotten = true;
+	if (!l->jobs)
+		free_look(l);
+}
+
+static void settle(
+	struct attestor *a, struct look *l, uint64_t id, writ_rc rc, const struct writ_err *err)
+{
+	if (!l->forgotten)
+		answer(a, id, rc, err, l);
+	if (l->jobs)
+		return;
+	if (l->forgotten)
+		free_look(l);
+	else if (rc != WRIT_OK)
+		forget(a, l);
+	else
+		writ_pin_rest(&l->pin);
+}
+
+static void work(struct writ_job *j)
+{
+	struct job *w = writ_container(j, struct job, job);
+	w->rc = writ_attest(w->a->cfg->attestors, &w->a->cfg->ctx, &w->look->snapshot,
+		w->look->pin.dirfd, w->flags | WRIT_ATTEST_MAY_BLOCK, &w->look->found, &w->err);
+}
+
+static void worked(struct writ_job *j)
+{
+	struct job *w = writ_container(j, struct job, job);
+	w->look->jobs--;
+	settle(w->a, w->look, w->id, w->rc, &w->err);
+	writ_free(w);
+}
+
+static void start_job(struct attestor *a, struct look *l, uint64_t id, unsigned flags)
+{
+	struct job *w = writ_alloc(sizeof(*w));
+	*w = (struct job){ .a = a, .look = l, .id = id, .flags = flags };
+	w->job.work = work;
+	w->job.done = worked;
+	l->jobs++;
+	writ_job_run(a->loop, &w->job);
+}
+
+static writ_rc pin(struct attestor *a, const struct writ_talk_request *q, int pidfd, struct look *l,
+	struct writ_err *err)
+{
+	const struct writ_pin_facts peer = { .pid = q->pid,
+		.uid = q->uid,
+		.gid = q->gid,
+		.groups = q->groups,
+		.ngroups = q->ngroups,
+		.pidfd = pidfd };
+	if (pidfd < 0)
+		return writ_fail(err, WRIT_EPROTO, "no pidfd came with the question");
+	if (writ_map_count(&a->looks) >= WRIT_ATTESTOR_HANDLES_MAX)
+		return writ_fail(err, WRIT_ELIMIT, "too many callers at the same time");
+	if (writ_map_get(&a->looks, key_of(&q->handle)))
+		return writ_fail(err, WRIT_EPROTO, "the handle is in use");
+	writ_rc rc = writ_pin_open(&peer, &a->cfg->rules, &l->pin, err);
+	if (rc != WRIT_OK)
+		return rc;
+	l->pin.groups_cut = l->pin.groups_cut || q->groups_cut;
+	rc = writ_snapshot_take(&l->pin, &a->cfg->self, &l->snapshot, err);
+	if (rc != WRIT_OK)
+		writ_pin_close(&l->pin);
+	return rc;
+}
+
+static void look(struct attestor *a, const struct writ_talk_request *q, int pidfd)
+{
+	struct look *l = writ_alloc(sizeof(*l));
+	struct writ_err err = { .rc = WRIT_OK };
+	l->handle = q->handle;
+	writ_answer_init(&l->found);
+	writ_rc rc = pin(a, q, pidfd, l, &err);
+	if (rc != WRIT_OK) {
+		answer(a, q->id, rc, &err, NULL);
+		writ_free(l);
+		return;
+	}
+	(void)writ_map_put(&a->looks, key_of(&l->handle), l);
+	rc = writ_attest(a->cfg->attestors, &a->cfg->ctx, &l->snapshot, l->pin.dirfd,
+		q->flags & ~(unsigned)WRIT_ATTEST_MAY_BLOCK, &l->found, &err);
+	if (rc == WRIT_EBUSY)
+		start_job(a, l, q->id, q->flags);
+	else
+		settle(a, l, q->id, rc, &err);
+}
+
+static void check(struct attestor *a, const struct writ_talk_request *q)
+{
+	struct look *l = writ_map_get(&a->looks, key_of(&q->handle));
+	struct writ_err err = { .rc = WRIT_OK };
+	writ_rc rc = l ? writ_pin_wake(&l->pin, &err)
+		       : writ_fail(&err, WRIT_EUNAUTH, "the caller is not known here");
+	if (rc == WRIT_OK && q->flags & WRIT_TALK_PLACE)
+		rc = writ_snapshot_recheck_place(&l->pin, &l->snapshot, &err);
+	if (rc == WRIT_OK)
+		rc = writ_snapshot_recheck(&l->pin, &l->snapshot, &err);
+	if (rc == WRIT_OK)
+		rc = writ_attest_again(a->cfg->attestors, &a->cfg->ctx, &l->snapshot, l->pin.dirfd,
+			&l->found.selectors, &err);
+	if (l && !l->jobs)
+		writ_pin_rest(&l->pin);
+	answer(a, q->id, rc, &err, NULL);
+}
+
+static void take(struct attestor *a, struct writ_str bytes, int pidfd)
+{
+	struct writ_talk_request q;
+	struct writ_err err;
+	if (writ_talk_get_request(bytes, &q, &err) != WRIT_OK) {
+		a->over = true; /* whoever writes here is not who started us */
+		return;
+	}
+	struct look *l = NULL;
+	switch (q.op) {
+	case WRIT_TALK_LOOK: look(a, &q, pidfd); return;
+	case WRIT_TALK_CHECK: check(a, &q); return;
+	case WRIT_TALK_FORGET:
+		l = writ_map_get(&a->looks, key_of(&q.handle));
+		if (l)
+			forget(a, l);
+		return;
+	}
+}
+
+/* One packet. False: nothing is there, or nobody. */
+static bool receive(struct attestor *a)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	uint8_t bytes[WRIT_TALK_REQUEST_MAX];
+	struct iovec part = { bytes, sizeof(bytes) };
+	struct msghdr m = { .msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control.room,
+		.msg_controllen = CMSG_LEN(sizeof(int)) };
+	ssize_t n = recvmsg(a->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	WRIT_AUTO(writ_closep) int pidfd = -1;
+	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+		memcpy(&pidfd, CMSG_DATA(c), sizeof(pidfd));
+	if (n <= 0 || m.msg_flags & MSG_TRUNC)
+		a->over = true;
+	else
+		take(a, writ_strn(bytes, (size_t)n), pidfd);
+	return !a->over;
+}
+
+static void on_ready(void *arg, int events)
+{
+	struct attestor *a = arg;
+	(void)events;
+	for (int i = 0; i < TURN && receive(a); i++)
+		;
+	if (a->over)
+		writ_loop_stop(a->loop);
+}
+
+static void free_all(struct attestor *a)
+{
+	size_t i = 0;
+	struct look *l;
+	while ((l = writ_map_next(&a->looks, &i, NULL))) {
+		(void)writ_map_remove(&a->looks, key_of(&l->handle));
+		l->forgotten = true;
+		if (!l->jobs)
+			free_look(l);
+	}
+	writ_poll_free(a->poll);
+	writ_loop_free(a->loop); /* waits for the jobs, which free theirs */
+	writ_map_done(&a->looks);
+	writ_buf_done(&a->reply);
+	(void)close(a->fd);
+}
+
+writ_rc writ_attestor_serve(const struct writ_attestor_config *cfg, int fd, struct writ_err *err)
+{
+	struct attestor a = { .cfg = cfg, .fd = fd, .reply = WRIT_BUF(WRIT_TALK_REPLY_MAX) };
+	writ_rc rc = writ_loop_new(&a.loop, err);
+	if (rc != WRIT_OK) {
+		(void)close(fd);
+		return rc;
+	}
+	rc = writ_poll_new(a.loop, fd, on_ready, &a, &a.poll, err);
+	if (rc == WRIT_OK) {
+		writ_poll_set(a.poll, WRIT_READABLE);
+		writ_loop_run(a.loop);
+	}
+	free_all(&a);
+	return rc;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* serve: the attestation process at work: pins the peers it is asked about, keeps what it saw of
+ * each until the handle is forgotten, and says whether that still holds. */
+#ifndef WRIT_ATTESTOR_SERVE_H
+#define WRIT_ATTESTOR_SERVE_H
+
+#include "attest/attestor.h"
+
+#define WRIT_ATTESTOR_HANDLES_MAX 65536
+
+struct writ_attestor_config {
+	struct writ_attest_ctx ctx;
+	const struct writ_attestor_vt *const *attestors; /* ends with NULL */
+	struct writ_ns_self self;
+	struct writ_pin_rules rules;
+};
+
+/* Answers what comes over fd (SOCK_SEQPACKET; owned) until the other side is gone. Runs a loop of
+ * its own on this thread. */
+WRIT_MUST writ_rc writ_attestor_serve(
+	const struct writ_attestor_config *cfg, int fd, struct writ_err *err);
+
+#endif
