@@ -3,6 +3,7 @@
 import hashlib
 import json
 import ssl
+import subprocess
 import time
 
 from kit.net import openssl
@@ -175,6 +176,69 @@ class X509pop(NodeCase):
         wait_for(lambda: not run.is_alive(), 15, "it is refused again")
         self.assertIn("this agent is banned", run.err)
         self.assertTrue(self.node()["banned"])
+
+
+class Sshpop(NodeCase):
+    @classmethod
+    def prepare(cls):
+        cls.dir = d = cls.world.dir
+        for ca in ("ca", "stranger"):
+            cls.keygen(ca)
+        cls.ours = cls.host("host", "ca")
+        cls.launch(f"""NodeAttestor "sshpop" {{ plugin_data {{
+            cert_authorities = [ "{(d / 'ca.pub').read_text().strip()}" ]
+            canonical_domain = "example.org"
+            agent_path_template = "/{{{{ .PluginName }}}}/{{{{ .Hostname }}}}" }} }}""", cls.ours)
+
+    @classmethod
+    def keygen(cls, name, kind="ed25519"):
+        subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", kind, "-f", cls.dir / name], check=True)
+
+    @classmethod
+    def host(cls, name, ca, *flags, kind="ecdsa", usage=("-h",)):
+        cls.keygen(name, kind)
+        subprocess.run(["ssh-keygen", "-q", "-s", cls.dir / ca, "-I", name, "-n", f"{name}.example.org", *usage, *flags,
+                        cls.dir / f"{name}.pub"], check=True)
+        return cls.by(name, name)
+
+    @classmethod
+    def by(cls, key, cert):
+        return (f'NodeAttestor "sshpop" {{ plugin_data {{ host_key_path = "{cls.dir / key}" '
+                f'host_cert_path = "{cls.dir / cert}-cert.pub" }} }}')
+
+    def test_1_the_node_is_known_by_its_host_name(self):
+        node = self.node()
+        self.assertEqual(node["id"]["path"], "/spire/agent/sshpop/host")
+        self.assertEqual((node["attestation_type"], node["can_reattest"]), ("sshpop", True))
+
+    def test_2_it_comes_back_by_itself(self):
+        w = self.world
+        self.comes_back(lambda: None)
+        self.comes_back(lambda: w.writ("agent", "evict", "-spiffeID", f"{AGENT}/sshpop/host"))
+
+    def test_3_other_machines_are_refused_with_the_reason(self):
+        self.refused("foreign", self.host("foreign", "stranger"), "not among cert_authorities")
+        self.refused("late", self.host("late", "ca", "-V", "-2h:-1h"), "expired at")
+        self.refused("user", self.host("user", "ca", usage=()), "not a host's certificate")
+
+    def test_4_a_certificate_without_its_key_is_not_even_sent(self):
+        w = self.world
+        self.keygen("other")
+        agent = Daemon(w.scene, "other", "writ-agent", AGENT_CONF, server_port=w.port, socket=w.dir / "public" / "other.sock",
+                       admin=w.dir / "other-admin" / "admin.sock", bundle=w.bundle, attestors=self.by("other", "host"))
+        run = agent.start(ready=False)
+        wait_for(lambda: "host_cert_path and host_key_path do not belong together" in run.err, 15, "it says what is wrong")
+        run.kill_session()
+
+    def test_5_rsa_and_ed25519_will_do(self):
+        w = self.world
+        for kind in ("rsa", "ed25519"):
+            attestor = self.host(kind, "ca", kind=kind)
+            agent = Daemon(w.scene, kind, "writ-agent", AGENT_CONF, server_port=w.port, socket=w.dir / "public" / f"{kind}.sock",
+                           admin=w.dir / f"{kind}-admin" / "admin.sock", bundle=w.bundle, attestors=attestor)
+            agent.start().kill_session()
+            self.assertIn(f"/spire/agent/sshpop/{kind}", [n["id"]["path"] for n in self.nodes()])
+            w.writ("agent", "evict", "-spiffeID", f"{AGENT}/sshpop/{kind}")
 
 
 if __name__ == "__main__":
