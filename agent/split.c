@@ -42,6 +42,7 @@ static void pick_attestors(const struct writ_agent_config *c, struct writ_split 
 static unsigned always_wanted(const struct writ_agent_config *c)
 {
 	return (c->process_attestor.is_on ? WRIT_ATTEST_PROCESS : 0) |
+		(c->script_attestor.is_on ? WRIT_ATTEST_SCRIPT : 0) |
 		(c->lineage_attestor.is_on ? WRIT_ATTEST_LINEAGE : 0);
 }
 

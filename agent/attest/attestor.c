@@ -12,6 +12,7 @@ const struct writ_attestor_vt *const writ_attestors[] = {
 	&writ_attestor_slurm,
 	&writ_attestor_cgroup,
 	&writ_attestor_process,
+	&writ_attestor_script,
 	&writ_attestor_lineage,
 	NULL,
 };

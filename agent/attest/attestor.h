@@ -49,6 +49,7 @@ extern const struct writ_attestor_vt writ_attestor_container;
 extern const struct writ_attestor_vt writ_attestor_slurm;
 extern const struct writ_attestor_vt writ_attestor_cgroup;
 extern const struct writ_attestor_vt writ_attestor_process;
+extern const struct writ_attestor_vt writ_attestor_script;
 extern const struct writ_attestor_vt writ_attestor_lineage;
 
 /* All of the above but the names, in this order; ends with NULL. */

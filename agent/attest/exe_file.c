@@ -160,10 +160,10 @@ static writ_rc check_open_file(int fd, const struct writ_exe *exe, struct writ_e
 	return WRIT_OK;
 }
 
-static writ_rc hash_file(const struct writ_exe *exe, int dirfd, writ_sha256_file_fn sha256_file,
-	uint64_t limit, uint8_t *out, struct writ_err *err)
+static writ_rc hash_file(const struct writ_exe *exe, int dirfd, const char *name,
+	writ_sha256_file_fn sha256_file, uint64_t limit, uint8_t *out, struct writ_err *err)
 {
-	WRIT_AUTO(writ_closep) int fd = openat(dirfd, "exe", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	WRIT_AUTO(writ_closep) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return writ_fail_errno(err, errno, "open the program's file");
 	writ_rc rc = check_open_file(fd, exe, err);
@@ -176,7 +176,7 @@ static writ_rc hash_file(const struct writ_exe *exe, int dirfd, writ_sha256_file
 }
 
 writ_rc writ_exe_hashes_get(struct writ_exe_hashes *h, const struct writ_exe *exe, int dirfd,
-	writ_sha256_file_fn sha256_file, uint64_t limit, bool may_block,
+	const char *name, writ_sha256_file_fn sha256_file, uint64_t limit, bool may_block,
 	uint8_t out[WRIT_EXE_HASH_LEN], struct writ_err *err)
 {
 	if (exe->size > limit)
@@ -188,7 +188,7 @@ writ_rc writ_exe_hashes_get(struct writ_exe_hashes *h, const struct writ_exe *ex
 	if (!may_block)
 		return writ_fail(err, WRIT_EBUSY, "the program has to be hashed first");
 	uint8_t hash[WRIT_EXE_HASH_LEN];
-	writ_rc rc = hash_file(exe, dirfd, sha256_file, limit, hash, err);
+	writ_rc rc = hash_file(exe, dirfd, name, sha256_file, limit, hash, err);
 	if (rc != WRIT_OK)
 		return rc;
 	remember(h, exe, hash);

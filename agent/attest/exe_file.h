@@ -23,11 +23,12 @@ struct writ_exe_hashes; /* opaque; bounded */
 
 struct writ_exe_hashes *writ_exe_hashes_new(void);
 void writ_exe_hashes_free(struct writ_exe_hashes *h);
-/* The SHA-256 of dirfd's "exe" when that is still the file of the snapshot. WRIT_EBUSY: not known
- * and may_block is false. WRIT_ELIMIT: larger than limit bytes. WRIT_EUNAUTH: another file. */
+/* The SHA-256 of dirfd's name ("exe") when that is still the file that was looked at. WRIT_EBUSY:
+ * not known and may_block is false. WRIT_ELIMIT: larger than limit bytes. WRIT_EUNAUTH: another
+ * file. */
 WRIT_MUST writ_rc writ_exe_hashes_get(struct writ_exe_hashes *h, const struct writ_exe *exe,
-	int dirfd, writ_sha256_file_fn sha256_file, uint64_t limit, bool may_block,
-	uint8_t out[WRIT_EXE_HASH_LEN], struct writ_err *err);
+	int dirfd, const char *name, writ_sha256_file_fn sha256_file, uint64_t limit,
+	bool may_block, uint8_t out[WRIT_EXE_HASH_LEN], struct writ_err *err);
 
 /* dev, ino, nlink, size and times of dirfd's name, or of dirfd itself where name is "". 0 or errno.
  */

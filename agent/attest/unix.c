@@ -85,7 +85,7 @@ static writ_rc add_hash(struct run *r, struct writ_err *err)
 	char hex[2 * WRIT_EXE_HASH_LEN + 1];
 	uint64_t limit = r->ctx->workload_size_limit;
 	struct writ_err why;
-	writ_rc rc = writ_exe_hashes_get(r->ctx->hashes, &r->s->exe, r->call->dirfd,
+	writ_rc rc = writ_exe_hashes_get(r->ctx->hashes, &r->s->exe, r->call->dirfd, "exe",
 		r->ctx->sha256_file, limit ? limit : WRIT_EXE_SIZE_LIMIT, r->may_block, hash, &why);
 	if (rc == WRIT_EBUSY)
 		return writ_fail(err, rc, "unix:sha256: %s", why.msg);

@@ -70,7 +70,7 @@ struct writ_agent_config {
 	struct writ_agent_unix unix_attestor;
 	struct writ_agent_plugin systemd_attestor, container_attestor, cgroup_attestor;
 	/* Asked whenever an entry asks for its selectors; named, for every caller. */
-	struct writ_agent_plugin process_attestor, lineage_attestor;
+	struct writ_agent_plugin process_attestor, script_attestor, lineage_attestor;
 };
 
 /* Reads path; source (may be NULL) brings variables and what the command line says over the keys of

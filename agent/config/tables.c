@@ -270,6 +270,8 @@ static const struct writ_conf_table container_table = { "WorkloadAttestor \"cont
 	plain_fields, WRIT_COUNT(plain_fields), sizeof(struct writ_agent_plugin) };
 static const struct writ_conf_table cgroup_table = { "WorkloadAttestor \"cgroup\"", plain_fields,
 	WRIT_COUNT(plain_fields), sizeof(struct writ_agent_plugin) };
+static const struct writ_conf_table script_table = { "WorkloadAttestor \"script\"", plain_fields,
+	WRIT_COUNT(plain_fields), sizeof(struct writ_agent_plugin) };
 static const struct writ_conf_table lineage_table = { "WorkloadAttestor \"lineage\"", plain_fields,
 	WRIT_COUNT(plain_fields), sizeof(struct writ_agent_plugin) };
 static const struct writ_conf_table process_table = { "WorkloadAttestor \"process\"", plain_fields,
@@ -290,7 +292,7 @@ static const struct writ_conf_field unix_fields[] = {
 		.min = INT64_MIN + 1,
 		.max = INT64_MAX,
 		UNIX(workload_size_limit),
-		.help = "Largest executable that is hashed, in bytes; 0: no limit, negative: no "
+		.help = "Largest file that is hashed, in bytes; 0: 256 MiB, negative: no "
 			"hash." },
 };
 static const struct writ_conf_table unix_table = { "WorkloadAttestor \"unix\"", unix_fields,
@@ -339,6 +341,7 @@ static const struct writ_conf_plugin_row plugin_rows[] = {
 	{ "WorkloadAttestor", "container", &container_table, ROW(container_attestor) },
 	{ "WorkloadAttestor", "cgroup", &cgroup_table, ROW(cgroup_attestor) },
 	{ "WorkloadAttestor", "process", &process_table, ROW(process_attestor) },
+	{ "WorkloadAttestor", "script", &script_table, ROW(script_attestor) },
 	{ "WorkloadAttestor", "lineage", &lineage_table, ROW(lineage_attestor) },
 };
 const struct writ_conf_plugin_set writ_agent_config_plugins = { plugin_types,

@@ -199,10 +199,10 @@ static const struct {
 		"\"http_challenge\", \"k8s_psat\"\n"
 		"a:3:18: warning: WorkloadAttestor \"docker\" is not supported: entries with its "
 		"selectors will match no workload; there is \"unix\", \"systemd\", \"container\", "
-		"\"cgroup\", \"process\", \"lineage\"\n"
+		"\"cgroup\", \"process\", \"script\", \"lineage\"\n"
 		"a:4:18: warning: WorkloadAttestor \"k8s\" is not supported: entries with its "
 		"selectors will match no workload; there is \"unix\", \"systemd\", \"container\", "
-		"\"cgroup\", \"process\", \"lineage\"\n" },
+		"\"cgroup\", \"process\", \"script\", \"lineage\"\n" },
 	{ "!agent { trust_domain = \"a.b\" server_address = \"s\" }\nplugins { KeyManager "
 	  "\"memory\" {} NodeAttestor \"join_token\" {} WorkloadAttestor \"unix\" {}\nSVIDStore "
 	  "\"aws_secretsmanager\" {} }",
@@ -233,7 +233,8 @@ static const struct {
 		"a:1:56: error: server_address is empty\n"
 		"a:2:111: warning: WorkloadAttestor \"unix\" is an external plugin, and those are "
 		"not supported: entries with its selectors will match no workload; there is "
-		"\"unix\", \"systemd\", \"container\", \"cgroup\", \"process\", \"lineage\"\n" },
+		"\"unix\", \"systemd\", \"container\", \"cgroup\", \"process\", \"script\", "
+		"\"lineage\"\n" },
 };
 
 static void each_mistake_says_what_where_and_what_to_do(void **state)
