@@ -121,6 +121,7 @@ static writ_rc open_admin(struct writ_agent *a, struct writ_err *err)
 		.cache = a->cache,
 		.env = &a->env,
 		.decisions = a->decisions,
+		.launches = a->launches,
 		.audit = a->audit,
 		.status = on_status,
 		.arg = a,

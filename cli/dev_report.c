@@ -41,10 +41,10 @@ void writ_dev_report(const struct writ_dev *d)
 		const char *name = d->name ? " --name " : "", *value = d->name ? d->name : "";
 		printf("In another terminal:\n"
 		       "  eval \"$(writ dev env%s%s)\"                     # "
-		       "SPIFFE_ENDPOINT_SOCKET, WRIT_SERVER_SOCKET\n"
+		       "SPIFFE_ENDPOINT_SOCKET and the admin sockets\n"
 		       "  writ curl https://127.0.0.1:%u/hello      # your identity, the tool's "
 		       "identity checked\n"
-		       "  writ svid watch    writ entry show    writ agent list\n"
+		       "  writ svid watch    writ entry show    writ explain    writ doctor\n"
 		       "Ctrl-C stops everything%s.\n",
 			name, value, d->gate_port,
 			d->keep ? "; the folder stays" : " and removes the folder");

@@ -5,6 +5,7 @@
 #include "session.h"
 
 #include "base/clock.h"
+#include "base/interp.h"
 #include "base/mem.h"
 #include "rpc/rpc.h"
 
@@ -107,8 +108,9 @@ static void print_part(const R(Part) * p)
 	printf("          %-7s  %s", p->has ? "ok" : "missing", writ_safe(p->selector));
 	if (p->instead[0])
 		printf("    it has %s%s", writ_safe(p->instead),
-			writ_is_interpreter(path) ? "  (an interpreter: every script has this path)"
-						  : "");
+			writ_interp_of(writ_cstr(path)) == WRIT_INTERP_NONE
+				? ""
+				: "  (an interpreter: every script has this path)");
 	else if (p->others)
 		printf("    it has %u others of this kind", p->others);
 	else if (p->why[0])

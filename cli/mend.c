@@ -1,28 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mend.h"
 
+#include "base/interp.h"
 #include "base/mem.h"
 
 #include <string.h>
 
 #define R(name) Writ__Agent__V1__##name
-
-static const char *const interpreters[] = { "python", "node", "nodejs", "bash", "sh", "dash", "zsh",
-	"ruby", "perl", "java", "php", "deno", "bun", "lua", "busybox" };
-
-bool writ_is_interpreter(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	const char *name = slash ? slash + 1 : path;
-	for (size_t i = 0; i < WRIT_COUNT(interpreters); i++) {
-		size_t n = strlen(interpreters[i]);
-		/* python3.11, lua5.4, php8.2 */
-		if (strncmp(name, interpreters[i], n) == 0 &&
-			strspn(name + n, "0123456789.-") == strlen(name + n))
-			return true;
-	}
-	return false;
-}
 
 void writ_shell_word(struct writ_buf *out, const char *s)
 {
@@ -46,6 +30,11 @@ static void add_selector(struct writ_buf *out, const char *s)
 {
 	writ_buf_add_cstr(out, " -selector ");
 	writ_shell_word(out, s);
+}
+
+static bool is_interpreter(const char *path)
+{
+	return writ_interp_of(writ_cstr(path)) != WRIT_INTERP_NONE;
 }
 
 static const char *path_of(const char *selector)
@@ -105,7 +94,7 @@ static size_t mend_entry(const R(ExplainResponse) * r, const R(Candidate) * e, s
 		const char *path = path_of(p->instead);
 		if (p->has) {
 			add_selector(out, p->selector);
-		} else if (*path && writ_is_interpreter(path) && has_place(r)) {
+		} else if (*path && is_interpreter(path) && has_place(r)) {
 			if (!placed)
 				add_places(r, out);
 			placed = true;
@@ -131,7 +120,7 @@ static void new_entry(const R(ExplainResponse) * r, struct writ_buf *out)
 		const char *path = path_of(s);
 		if (r->found[i]->redacted ||
 			!(is_place(s) || strncmp(s, "unix:uid:", 9) == 0 ||
-				(*path && !writ_is_interpreter(path))))
+				(*path && !is_interpreter(path))))
 			continue;
 		add_selector(out, s);
 		n++;

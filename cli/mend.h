@@ -14,7 +14,5 @@
 size_t writ_mend(const Writ__Agent__V1__ExplainResponse *r, struct writ_buf *out);
 /* Appends s as one word of a shell command, in quotes where it needs them. */
 void writ_shell_word(struct writ_buf *out, const char *s);
-/* Is this a program that runs what it is given? Then its path says little: every script has it. */
-bool writ_is_interpreter(const char *path);
 
 #endif

@@ -23,7 +23,8 @@ struct writ_admin_config {
 	struct writ_cache *cache; /* borrowed, as all here */
 	struct writ_attest_env *env;
 	struct writ_decisions *decisions;
-	struct writ_audit *audit; /* NULL: calls go to the log only */
+	struct writ_launches *launches; /* NULL: no writ run */
+	struct writ_audit *audit;       /* NULL: calls go to the log only */
 	void (*status)(void *arg, struct writ_admin_status *ret);
 	void *arg;
 };

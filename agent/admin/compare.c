@@ -136,6 +136,8 @@ static void nobody_gives(const struct writ_have *have, struct writ_str word, str
 	const char *near = writ_nearest(word, words, k);
 	if (writ_str_eq(type, WRIT_STR(ALIAS)))
 		(void)snprintf(why, n, "the entry is an alias of nodes: no process has this");
+	else if (writ_str_eq(type, WRIT_STR("run")))
+		(void)snprintf(why, n, "only what writ run starts has this, while it runs");
 	else if (near)
 		(void)snprintf(why, n, "no attestor gives '" WRIT_FMT "': did you mean '%s'?",
 			WRIT_ARG(word), near);

@@ -11,7 +11,7 @@
 #define ENTRIES_MAX     1000
 #define SLICE           256
 #define ANSWER_MAX      ((size_t)2 * 1024 * 1024) /* bytes of entries, about */
-#define NOTES_MAX       16
+#define NOTES_MAX       (WRIT_WIRE_NOTES_MAX + 1)
 
 struct ranked {
 	struct writ_entry *entry; /* borrowed of list */
@@ -89,7 +89,10 @@ static void add_found(struct explain *x)
 		const struct writ_attestor_vt *by = writ_giver_of(attestors, text);
 		writ__agent__v1__found__init(&all[i]);
 		all[i].selector = writ__admin_selector(c, text, &all[i].redacted);
-		all[i].attestor = writ__admin_text(c, writ_cstr(by ? by->name : ""));
+		all[i].attestor = writ__admin_text(c,
+			by                                                ? writ_cstr(by->name)
+				: writ_str_starts(text, WRIT_STR("run:")) ? WRIT_STR("writ run")
+									  : WRIT_STR(""));
 		x->m.redacted += all[i].redacted != 0;
 		x->m.found[x->m.n_found++] = &all[i];
 	}
@@ -212,12 +215,12 @@ static void begin(struct explain *x)
 static void have_facts(struct explain *x, const struct writ_facts *f)
 {
 	const struct writ_snapshot *s = &f->snapshot;
-	for (size_t i = 0; i < f->answer.selectors.n; i++) {
-		struct writ_selector one = writ_selectors_at(&f->answer.selectors, i);
-		(void)!writ_selectors_add(&x->selectors, one.type, one.value, NULL);
-	}
-	writ_selectors_seal(&x->selectors);
 	writ_buf_add_str(&x->notes, writ_buf_str(&f->answer.notes));
+	if (writ_launches_merge(x->a->cfg.launches, (pid_t)s->pid, writ_caller_pidfd(x->caller),
+		    &f->answer.selectors, &x->selectors) == WRIT_RUN_CHILD)
+		writ_buf_add_cstr(&x->notes,
+			"run:id and run:as withheld: its launch means its command alone (writ run "
+			"-children)\n");
 	x->m.process = writ__admin_process(x->call, (int)s->pid, (uid_t)s->uid, (gid_t)s->gid,
 		s->start_time, s->exe_path, writ_decision_cgroup(s));
 	begin(x);
@@ -238,12 +241,8 @@ static writ_rc by_pid(struct explain *x, int pid, struct writ_err *err)
 	writ_rc rc = writ_caller_of_pid(x->a->cfg.env, pid, &x->caller, err);
 	if (rc != WRIT_OK)
 		return rc;
-	writ_list_init(&x->wait.node);
 	x->wait.done = on_attested;
-	const struct writ_facts *f =
-		writ_caller_attest(x->caller, writ_cache_wants(x->a->cfg.cache), &x->wait);
-	if (f)
-		have_facts(x, f);
+	writ_caller_attest_anew(x->caller, writ_cache_wants(x->a->cfg.cache), &x->wait);
 	return WRIT_OK;
 }
 
@@ -290,7 +289,7 @@ void writ__admin_explain(struct writ_call *c)
 	if (x->max > ENTRIES_MAX)
 		x->max = ENTRIES_MAX;
 	writ_selectors_init(&x->selectors);
-	x->notes = WRIT_BUF(WRIT_WIRE_NOTES_MAX * (WRIT_WIRE_NOTE_MAX + 1));
+	x->notes = WRIT_BUF((WRIT_WIRE_NOTES_MAX + 1) * (WRIT_WIRE_NOTE_MAX + 1));
 	writ__agent__v1__explain_response__init(&x->m);
 	writ_call_set_user(c, x);
 	writ_call_on_end(c, on_end);

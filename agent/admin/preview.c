@@ -21,6 +21,7 @@ struct preview {
 	struct writ_admin *a;
 	struct writ_task turn;
 	bool posted;
+	struct writ_caller *caller; /* the one that is looked at; a reference */
 	struct writ_attest_wait wait;
 	struct writ_selectors wanted;
 	unsigned wants;
@@ -33,6 +34,7 @@ static void free_preview(struct preview *x)
 {
 	if (x->wait.done)
 		writ_attest_wait_forget(&x->wait);
+	writ_caller_unref(x->caller);
 	writ_selectors_done(&x->wanted);
 	writ_free(x->pids);
 	writ_free(x);
@@ -85,10 +87,14 @@ static bool is_unsure(struct preview *x, const struct writ_facts *f)
 static void judge(struct preview *x, const struct writ_facts *f)
 {
 	const struct writ_snapshot *s = &f->snapshot;
+	WRIT_AUTO(writ_selectors_done) struct writ_selectors all;
+	writ_selectors_init(&all);
 	if (s->withheld[WRIT_PART_EXE] == ENOENT) /* a thread of the kernel: it calls nobody */
 		return;
 	x->m.looked_at++;
-	if (!writ_selectors_match(&x->wanted, &f->answer.selectors)) {
+	(void)writ_launches_merge(x->a->cfg.launches, (pid_t)s->pid, writ_caller_pidfd(x->caller),
+		&f->answer.selectors, &all);
+	if (!writ_selectors_match(&x->wanted, &all)) {
 		x->m.unsure += is_unsure(x, f);
 		return;
 	}
@@ -101,36 +107,38 @@ static void judge(struct preview *x, const struct writ_facts *f)
 		x->m.processes[x->m.n_processes++] = p;
 }
 
+/* facts: NULL when it could not be attested. */
+static void done_with(struct preview *x, writ_rc rc, const struct writ_facts *facts)
+{
+	if (rc == WRIT_OK) {
+		judge(x, facts);
+		/* Not to be remembered in the place of one who calls. */
+		writ_caller_outdated(x->caller, facts);
+	} else if (rc != WRIT_ENOENT && rc != WRIT_EUNAUTH) { /* those have ended meanwhile */
+		x->m.unseen++;
+	}
+	writ_caller_unref(writ_steal(x->caller));
+	next(x);
+}
+
 static void on_attested(struct writ_attest_wait *w, writ_rc rc, const struct writ_err *err,
 	struct writ_facts *facts)
 {
 	struct preview *x = writ_container(w, struct preview, wait);
 	(void)err;
-	if (rc == WRIT_OK)
-		judge(x, facts);
-	else if (rc != WRIT_EUNAUTH)
-		x->m.unseen++;
-	next(x);
+	done_with(x, rc, facts);
 }
 
 static void look_at(struct preview *x, int pid)
 {
-	struct writ_caller *caller = NULL;
 	struct writ_err err;
-	const struct writ_facts *f = NULL;
-	writ_rc rc = writ_caller_of_pid(x->a->cfg.env, pid, &caller, &err);
-	if (rc == WRIT_OK) {
-		writ_list_init(&x->wait.node);
-		x->wait.done = on_attested;
-		f = writ_caller_attest(caller, x->wants, &x->wait);
-		if (f)
-			judge(x, f);
-	} else if (rc != WRIT_ENOENT && rc != WRIT_EUNAUTH) { /* those have ended meanwhile */
-		x->m.unseen++;
+	writ_rc rc = writ_caller_of_pid(x->a->cfg.env, pid, &x->caller, &err);
+	if (rc != WRIT_OK) {
+		done_with(x, rc, NULL);
+		return;
 	}
-	writ_caller_unref(caller);
-	if (f || rc != WRIT_OK)
-		next(x);
+	x->wait.done = on_attested;
+	writ_caller_attest_anew(x->caller, x->wants, &x->wait);
 }
 
 static void on_turn(struct writ_task *t)

@@ -414,3 +414,18 @@ enum writ_run_place writ_launches_select(
 		return WRIT_RUN_CHILD;
 	return add(out, "id", l->id) && add(out, "as", l->as) ? WRIT_RUN_MEANT : WRIT_RUN_NONE;
 }
+
+enum writ_run_place writ_launches_merge(struct writ_launches *ls, pid_t pid, int pidfd,
+	const struct writ_selectors *own, struct writ_selectors *ret)
+{
+	struct writ_err err;
+	writ_selectors_init(ret);
+	enum writ_run_place place = writ_launches_select(ls, pid, pidfd, ret);
+	for (size_t i = 0; i < own->n; i++) {
+		struct writ_selector one = writ_selectors_at(own, i);
+		if (writ_selectors_add(ret, one.type, one.value, &err) != WRIT_OK)
+			break; /* fewer: never more */
+	}
+	writ_selectors_seal(ret);
+	return place;
+}

@@ -59,6 +59,10 @@ enum writ_run_place {
  * known to be the caller; out is not sealed afterwards. */
 enum writ_run_place writ_launches_select(
 	struct writ_launches *ls, pid_t pid, int pidfd, struct writ_selectors *out);
+/* The same, and all that it has: own (sealed) and what was added, sealed into ret, which needs
+ * writ_selectors_done. */
+enum writ_run_place writ_launches_merge(struct writ_launches *ls, pid_t pid, int pidfd,
+	const struct writ_selectors *own, struct writ_selectors *ret);
 size_t writ_launches_count(const struct writ_launches *ls);
 
 #endif

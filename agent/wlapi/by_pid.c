@@ -85,3 +85,13 @@ writ_rc writ_caller_of_pid(
 		.pidfd = pidfd };
 	return writ_caller_by_pidfd(env, &facts, cut, ret, err);
 }
+
+void writ_caller_attest_anew(struct writ_caller *c, unsigned flags, struct writ_attest_wait *w)
+{
+	writ_list_init(&w->node);
+	const struct writ_facts *old = writ_caller_attest(c, flags, w);
+	if (!old)
+		return;
+	writ_caller_outdated(c, old);
+	(void)writ_caller_attest(c, flags, w);
+}

@@ -83,6 +83,8 @@ struct writ_attest_wait {
  * begun to look: done() comes then, never inside this call. */
 struct writ_facts *writ_caller_attest(
 	struct writ_caller *c, unsigned flags, struct writ_attest_wait *w);
+/* The same without regard to what is known: done() comes always. */
+void writ_caller_attest_anew(struct writ_caller *c, unsigned flags, struct writ_attest_wait *w);
 void writ_attest_wait_forget(struct writ_attest_wait *w); /* idempotent */
 /* These facts hold no more: the next one looks anew. */
 void writ_caller_outdated(struct writ_caller *c, const struct writ_facts *f);

@@ -4,6 +4,7 @@
 #include "wlapi/wlapi_impl.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 
 #include <stdio.h>
 
@@ -12,6 +13,13 @@
 static const struct writ_decision *record(const struct stream *s, bool granted, const char *reason)
 {
 	const struct writ_peer *p = writ_call_peer(s->call);
+	struct writ_launches *ls = s->w->cfg.launches;
+	WRIT_AUTO(writ_selectors_done) struct writ_selectors all;
+	writ_selectors_init(&all);
+	bool launched = s->facts && writ_launches_count(ls);
+	if (launched)
+		(void)writ_launches_merge(ls, p->pid, writ_caller_pidfd(s->caller),
+			&s->facts->answer.selectors, &all);
 	const struct writ_decision_fact f = {
 		.method = s->kind->name,
 		.granted = granted,
@@ -20,6 +28,7 @@ static const struct writ_decision *record(const struct stream *s, bool granted, 
 		.uid = p->uid,
 		.gid = p->gid,
 		.facts = s->facts,
+		.selectors = launched ? &all : NULL,
 		.entries = s->entries,
 		.n_entries = s->n,
 		.took_us = writ_mono_us() - s->started_us,

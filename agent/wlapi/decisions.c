@@ -172,6 +172,11 @@ static struct writ_str keep_entries(struct text *t, const struct writ_decision_f
 	return part(t);
 }
 
+static const struct writ_selectors *selectors_of(const struct writ_decision_fact *f)
+{
+	return f->selectors || !f->facts ? f->selectors : &f->facts->answer.selectors;
+}
+
 static struct writ_decision *record_of(const struct writ_decision_fact *f)
 {
 	struct text t = { .bytes = WRIT_BUF(TEXT_MAX) };
@@ -196,7 +201,7 @@ static struct writ_decision *record_of(const struct writ_decision_fact *f)
 		r.cgroup = keep(&t, head_of(writ_decision_cgroup(s), WRIT_DECISION_TEXT));
 		r.notes =
 			keep(&t, lines_of(writ_buf_str(&f->facts->answer.notes), NOTES_KEPT, &cut));
-		r.selectors = keep_selectors(&t, &f->facts->answer.selectors, &r.cut);
+		r.selectors = keep_selectors(&t, selectors_of(f), &r.cut);
 	}
 	r.bytes = sizeof(r) + t.bytes.n;
 	struct writ_decision *ret = writ_alloc(r.bytes);
@@ -278,7 +283,7 @@ const struct writ_decision *writ_decisions_add(
 	struct writ_decision *r = record_of(f);
 	uint8_t digest[WRIT_SHA256_LEN];
 	if (f->facts)
-		(void)writ_selectors_show(&f->facts->answer.selectors, ", ", &shown);
+		(void)writ_selectors_show(selectors_of(f), ", ", &shown);
 	writ_sha256(shown.p, shown.n, digest);
 	memcpy(r->digest, digest, sizeof(r->digest));
 	drop_old(d, r->at_mono_ms);

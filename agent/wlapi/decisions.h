@@ -27,8 +27,9 @@ struct writ_decision_fact {
 	int pid;
 	uid_t uid;
 	gid_t gid;
-	const struct writ_facts *facts;    /* NULL: the caller had gone, or could not be attested */
-	struct writ_entry *const *entries; /* that match */
+	const struct writ_facts *facts; /* NULL: the caller had gone, or could not be attested */
+	const struct writ_selectors *selectors; /* sealed; NULL: those of facts */
+	struct writ_entry *const *entries;      /* that match */
 	size_t n_entries;
 	int64_t took_us;
 };

@@ -138,21 +138,11 @@ size_t writ__match(struct stream *s, struct writ_entry **found)
 	const struct writ_peer *p = writ_call_peer(s->call);
 	const struct writ_selectors *own = &s->facts->answer.selectors;
 	struct writ_launches *ls = s->w->cfg.launches;
-	struct writ_err err;
+	s->run_child = false;
 	if (!writ_launches_count(ls))
 		return writ_cache_match(s->w->cfg.cache, own, found, WRIT_MATCHES_MAX);
 	WRIT_AUTO(writ_selectors_done) struct writ_selectors all;
-	writ_selectors_init(&all);
-	enum writ_run_place place =
-		writ_launches_select(ls, p->pid, writ_caller_pidfd(s->caller), &all);
-	s->run_child = place == WRIT_RUN_CHILD;
-	if (place != WRIT_RUN_MEANT)
-		return writ_cache_match(s->w->cfg.cache, own, found, WRIT_MATCHES_MAX);
-	for (size_t i = 0; i < own->n; i++) {
-		struct writ_selector one = writ_selectors_at(own, i);
-		if (writ_selectors_add(&all, one.type, one.value, &err) != WRIT_OK)
-			break; /* fewer: never more */
-	}
-	writ_selectors_seal(&all);
+	s->run_child = writ_launches_merge(ls, p->pid, writ_caller_pidfd(s->caller), own, &all) ==
+		WRIT_RUN_CHILD;
 	return writ_cache_match(s->w->cfg.cache, &all, found, WRIT_MATCHES_MAX);
 }

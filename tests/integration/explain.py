@@ -154,6 +154,31 @@ class Explain(Case):
         self.assertEqual(denied + left_out, 40)
         self.assertGreater(left_out, 0)
 
+    def test_planted_secrets_are_nowhere(self):
+        """In variables, arguments and folders' contents of a process that is refused and asked about in every way."""
+        secrets = [f"s3cr3t-{os.urandom(6).hex()}" for _ in range(10)]
+        env = {**self.world.endpoint, **{f"TOKEN_{n}": s for n, s in enumerate(secrets[:5])}}
+        done = self.world.scene.run([self.tool, "svid", "fetch", "-timeout", "5s", "-svid", f"spiffe://{TD}/{secrets[5]}"], env=env,
+                                    uid=self.uid)
+        trace = re.search(r"\(trace ([0-9A-Z]{26})\)", done.stderr)[1]
+        sleeper = self.world.scene.start("planted", ["sh", "-c", f"sleep 60; : {' '.join(secrets[6:])}"], uid=self.uid, env=env)
+        # An entry with such a value: told by its name only, and the server's own list is not asked.
+        entry = self.world.entry("planted", f"unix:uid:{self.uid}", f"docker:env:TOKEN={secrets[0]}", f"docker:env:{secrets[1]}")
+        wait_for(lambda: any(e["id"] == entry for e in self.asked("explain", trace, "-max", "1000")["entries"]), 5, "the entry")
+        told = ""
+        for form in ("table", "json"):
+            for argv in (["explain"], ["explain", trace, "-all"], ["explain", "--pid", sleeper.pid, "-all"],
+                         ["explain", "-selector", f"docker:env:TOKEN={secrets[0]}", "-selector", f"unix:uid:{self.uid}"],
+                         ["entry", "preview", "-selector", f"unix:uid:{self.uid}"]):
+                told += self.operator(*argv, "-o", form)
+            told += self.world.scene.run([BIN / "writ", "doctor", "-o", form], env={**self.agent_admin, **env}).stdout
+        self.assertIn("docker:env:TOKEN=(redacted)", told)
+        self.assertIn("docker:env:(redacted)", told)
+        told += self.world.agent.run.err + self.world.server.run.err
+        self.assertEqual([s for s in secrets if s in told], [])
+        sleeper.kill_session()
+        self.world.writ("entry", "delete", "-entryID", entry)
+
     def test_preview_lists_who_would_match(self):
         sleepers = [self.world.scene.start("preview", ["sleep", "60"], uid=other_uid(9)) for _ in range(3)]
         asked = ["entry", "preview", "-selector", f"unix:uid:{other_uid(9)}", "-selector",

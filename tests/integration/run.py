@@ -104,6 +104,26 @@ class Run(Case):
         self.assertEqual(done.returncode, 4, done.stderr)
         self.assertIn(f'run {{ allow = [ {{ uid = {ALICE}, prefix = "/agents/dev", children = true }} ] }}', done.stderr)
 
+    def test_operators_see_what_a_launch_adds(self):
+        env = {"WRIT_AGENT_ADMIN_SOCKET": str(self.world.dir / "agent" / "admin.sock")}
+
+        def ask(*argv):
+            done = self.world.scene.run([BIN / "writ", *argv, "-o", "json"], env=env)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return json.loads(done.stdout)
+        holder = self.start_as(AS, "sh", "-c", "sleep 60 & wait")
+        pids = wait_for(lambda: (lambda c: c if "sleep" in c else None)(holder.children()), 5, "the command and its child")
+        [command], [child] = pids["sh"], pids["sleep"]
+        answer = ask("explain", "--pid", str(command))
+        self.assertEqual(answer["verdict"], "match")
+        self.assertEqual({f["attestor"] for f in answer["found"] if f["selector"] == f"run:as:{AS}"}, {"writ run"})
+        answer = ask("explain", "--pid", str(child))
+        self.assertEqual(answer["verdict"], "no entry matches")
+        self.assertTrue(any("writ run -children" in w for w in answer["withheld"]), answer["withheld"])
+        answer = ask("entry", "preview", "-selector", f"run:as:{AS}")
+        self.assertEqual([p["pid"] for p in answer["processes"]], [command])
+        holder.stop()
+
     def test_two_launches_are_two(self):
         done = self.run_as(AS, self.writ, "run", "-as", "/agents/team/x", "--", *self.fetch())
         self.assertEqual([s["spiffe_id"] for s in json.loads(done.stdout)["svids"]], [f"spiffe://{TD}/agents/team/x"])
