@@ -4,11 +4,11 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "run/confine.h"
 #include "run/newborn.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -215,22 +215,6 @@ static void serve(struct keeper *k)
 	clean_up(k);
 }
 
-/* The right to write where files belong to root, and no other: cgroups are files. */
-static void lock_in(void)
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct caps[2];
-	memset(caps, 0, sizeof(caps));
-	if (syscall(SYS_capget, &head, caps) != 0)
-		_exit(1);
-	caps[0].permitted &= 1u << CAP_DAC_OVERRIDE;
-	caps[0].effective = caps[0].permitted;
-	caps[1].permitted = caps[1].effective = 0;
-	caps[0].inheritable = caps[1].inheritable = 0;
-	if (syscall(SYS_capset, &head, caps) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-		_exit(1);
-}
-
 static void ignore_signals(void)
 {
 	/* It ends when the agent has ended, and not before. */
@@ -250,9 +234,10 @@ static _Noreturn void be_keeper(int fd, const char *root)
 		_exit(1);
 	/* Ends of other pairs too: whoever waits for the agent's end must not wait for ours. */
 	(void)close_range(SOCK + 1, ~0U, 0);
-	lock_in();
 	writ_list_init(&k.list);
-	writ_rc rc = writ_cells_open(root, &k.cells, &err);
+	writ_rc rc = writ_keeper_confine(root, &err);
+	if (rc == WRIT_OK)
+		rc = writ_cells_open(root, &k.cells, &err);
 	struct writ_keeper_answer ready = {
 		.op = WRIT_KEEPER_READY, .rc = rc, .swept = k.cells.swept, .left = k.cells.left
 	};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Launches: who may, what a newborn is, and the keeper with real cgroups (root only). */
+#include "run/confine.h"
 #include "run/launches.h"
 #include "run/newborn.h"
 #include "run/rules.h"
@@ -390,6 +391,48 @@ static void what_a_dead_agent_left_behind_is_ended_at_the_next_start(void **stat
 	end_keeper(fd);
 }
 
+/* The number of the first thing that went wrong; 0: none. */
+static int try_to_break_out(void)
+{
+	struct writ_err err;
+	char path[160];
+	(void)snprintf(path, sizeof(path), "%s/inside", root);
+	if (writ_keeper_confine(root, &err) != WRIT_OK)
+		return 1;
+	if (mkdirat(AT_FDCWD, path, 0700) != 0 || unlinkat(AT_FDCWD, path, AT_REMOVEDIR) != 0)
+		return 2;
+	if (open("/proc/self/stat", O_RDONLY | O_CLOEXEC) < 0)
+		return 3;
+	if (open("/etc/passwd", O_RDONLY | O_CLOEXEC) >= 0)
+		return 4;
+	if (open("/proc/self/comm", O_WRONLY | O_CLOEXEC) >= 0)
+		return 5;
+	if (mkdirat(AT_FDCWD, "/tmp/writ-test-outside", 0700) == 0)
+		return 6;
+	if (socket(AF_UNIX, SOCK_STREAM, 0) >= 0)
+		return 7;
+	if (kill(getppid(), 0) == 0)
+		return 8;
+	if (fork() >= 0)
+		return 9;
+	(void)execl("/bin/true", "true", NULL);
+	return setuid(0) == 0 ? 10 : 0;
+}
+
+static void the_keeper_can_change_cgroups_and_nothing_else(void **state)
+{
+	(void)state;
+	int status = 0;
+	if (!root[0] || syscall(SYS_landlock_create_ruleset, NULL, 0, 1) < 1)
+		skip();
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(try_to_break_out());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void two_agents_leave_each_other_alone(void **state)
 {
 	(void)state;
@@ -626,6 +669,7 @@ int main(void)
 		cmocka_unit_test(one_id_is_one_launch),
 		cmocka_unit_test(the_end_of_the_agent_is_the_end_of_its_launches_after_a_grace),
 		cmocka_unit_test(what_a_dead_agent_left_behind_is_ended_at_the_next_start),
+		cmocka_unit_test(the_keeper_can_change_cgroups_and_nothing_else),
 		cmocka_unit_test(two_agents_leave_each_other_alone),
 		cmocka_unit_test(a_folder_that_others_can_write_is_refused),
 		cmocka_unit_test(the_command_alone_is_meant),
