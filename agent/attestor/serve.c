@@ -4,7 +4,7 @@
 #include "attestor/talk.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "loop/loop.h"
+#include "loop/lanes.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -12,7 +12,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TURN 64 /* questions before the loop's other work */
+#define TURN        64 /* questions before the loop's other work */
+#define PATIENCE_MS 500
+
+/* What takes longer goes on, and is remembered where it can be, but nobody waits for it. A user
+ * whose files do not answer (FUSE, a dead NFS server) or who has thousands of programs hashed
+ * holds up his own callers. */
+static const struct writ_lanes_limits limits = { .threads = 64,
+	.threads_a_key = 2,
+	.waiting = 4096,
+	.waiting_a_key = 256,
+	.deadline_ms = WRIT_ATTESTOR_DEADLINE_MS };
 
 /* What was seen at one look. */
 struct look {
@@ -28,6 +38,7 @@ struct attestor {
 	const struct writ_attestor_config *cfg;
 	struct writ_loop *loop;
 	struct writ_poll *poll;
+	struct writ_lanes *lanes; /* by user */
 	int fd;
 	bool over;
 	struct writ_map looks; /* by handle */
@@ -35,9 +46,9 @@ struct attestor {
 };
 
 struct job {
-	struct writ_job job;
+	struct writ_lane_job job;
 	struct attestor *a;
-	struct look *look;
+	struct look *look; /* NULL once it is settled */
 	uint64_t id;
 	unsigned flags;
 	writ_rc rc;
@@ -119,18 +130,44 @@ static void settle(
 		writ_pin_rest(&l->pin);
 }
 
-static void work(struct writ_job *j)
+static void work(struct writ_lane_job *j)
 {
 	struct job *w = writ_container(j, struct job, job);
 	w->rc = writ_attest(w->a->cfg->attestors, &w->a->cfg->ctx, &w->look->snapshot,
 		w->look->pin.dirfd, w->flags | WRIT_ATTEST_MAY_BLOCK, &w->look->found, &w->err);
 }
 
-static void worked(struct writ_job *j)
+static void worked(struct writ_lane_job *j, writ_rc fate)
 {
 	struct job *w = writ_container(j, struct job, job);
-	w->look->jobs--;
-	settle(w->a, w->look, w->id, w->rc, &w->err);
+	struct look *l = w->look;
+	struct writ_err err = { .rc = WRIT_OK };
+	if (fate == WRIT_OK) {
+		w->look = NULL;
+		l->jobs--;
+		settle(w->a, l, w->id, w->rc, &w->err);
+		return;
+	}
+	const char *why = fate == WRIT_EBUSY
+		? "too many callers of this user are being identified: call again"
+		: "a file that it rests on does not answer, or is being hashed: call again";
+	writ_rc rc = writ_fail(&err, WRIT_EUNAVAIL, "identifying process %llu of uid %llu: %s",
+		(unsigned long long)l->snapshot.pid, (unsigned long long)l->snapshot.uid, why);
+	settle(w->a, l, w->id, rc, &err);
+	if (!l->forgotten)
+		forget(w->a, l);
+}
+
+/* Whatever became of it, nobody reads through the folder now. */
+static void drop(struct writ_lane_job *j)
+{
+	struct job *w = writ_container(j, struct job, job);
+	struct look *l = w->look;
+	if (l) {
+		l->jobs--;
+		if (l->forgotten && !l->jobs)
+			free_look(l);
+	}
 	writ_free(w);
 }
 
@@ -138,10 +175,11 @@ static void start_job(struct attestor *a, struct look *l, uint64_t id, unsigned 
 {
 	struct job *w = writ_alloc(sizeof(*w));
 	*w = (struct job){ .a = a, .look = l, .id = id, .flags = flags };
-	w->job.work = work;
-	w->job.done = worked;
+	w->job = (struct writ_lane_job){
+		.key = l->snapshot.uid, .work = work, .done = worked, .drop = drop
+	};
 	l->jobs++;
-	writ_job_run(a->loop, &w->job);
+	writ_lanes_run(a->lanes, &w->job);
 }
 
 static writ_rc pin(struct attestor *a, const struct writ_talk_request *q, int pidfd, struct look *l,
@@ -275,8 +313,9 @@ static void free_all(struct attestor *a)
 		if (!l->jobs)
 			free_look(l);
 	}
+	writ_lanes_free(a->lanes, PATIENCE_MS); /* frees those that had jobs */
 	writ_poll_free(a->poll);
-	writ_loop_free(a->loop); /* waits for the jobs, which free theirs */
+	writ_loop_free(a->loop);
 	writ_map_done(&a->looks);
 	writ_buf_done(&a->reply);
 	(void)close(a->fd);
@@ -290,7 +329,9 @@ writ_rc writ_attestor_serve(const struct writ_attestor_config *cfg, int fd, stru
 		(void)close(fd);
 		return rc;
 	}
-	rc = writ_poll_new(a.loop, fd, on_ready, &a, &a.poll, err);
+	rc = writ_lanes_new(a.loop, &limits, &a.lanes, err);
+	if (rc == WRIT_OK)
+		rc = writ_poll_new(a.loop, fd, on_ready, &a, &a.poll, err);
 	if (rc == WRIT_OK) {
 		writ_poll_set(a.poll, WRIT_READABLE);
 		writ_loop_run(a.loop);

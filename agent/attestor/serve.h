@@ -7,6 +7,8 @@
 #include "attest/attestor.h"
 
 #define WRIT_ATTESTOR_HANDLES_MAX 65536
+/* For one caller; it is denied then, and may call again. */
+#define WRIT_ATTESTOR_DEADLINE_MS 2000
 
 struct writ_attestor_config {
 	struct writ_attest_ctx ctx;
