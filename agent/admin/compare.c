@@ -171,7 +171,11 @@ static void say_why(const struct writ_have *have, struct writ_selector sel, stru
 			return;
 		}
 	}
-	if (!writ_giver_of(have->attestors, sel.text))
+	if (writ_giver_of(have->attestors, sel.text) && (writ_wants_of(sel.text) & ~have->asked))
+		(void)snprintf(why, n,
+			"it was not looked for then, since no entry asked for it: see writ explain "
+			"--pid");
+	else if (!writ_giver_of(have->attestors, sel.text))
 		nobody_gives(
 			have, cut_to(word, 128), cut_to(sel.type, WRIT_SELECTOR_TYPE_MAX), why, n);
 }

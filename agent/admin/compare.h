@@ -11,6 +11,7 @@ struct writ_have {
 	const struct writ_selectors *selectors;
 	struct writ_str notes;
 	const struct writ_attestor_vt *const *attestors; /* of this agent; ends with NULL */
+	unsigned asked; /* enum writ_attest_flag: what was looked for */
 };
 
 /* One selector of an entry; slices of the entry, of have, and of why. */

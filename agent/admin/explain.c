@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+#include <limits.h>
+
 #define ENTRIES_DEFAULT 20
 #define ENTRIES_MAX     1000
 #define SLICE           256
@@ -27,6 +29,7 @@ struct explain {
 	struct writ_attest_wait wait;
 	struct writ_selectors selectors;
 	struct writ_buf notes;
+	unsigned asked;           /* enum writ_attest_flag */
 	struct writ_entry **list; /* owned, as writ_cache_list_done wants it */
 	size_t n, at;
 	struct ranked *top; /* owned; nearest first */
@@ -116,8 +119,8 @@ static struct writ_str shadow_of(const struct explain *x, const struct writ_entr
 static bool add_parts(struct explain *x, const struct writ_entry *e, A(Candidate) * m)
 {
 	struct writ_call *c = x->call;
-	const struct writ_have have = { &x->selectors, writ_buf_str(&x->notes),
-		x->a->cfg.env->all };
+	const struct writ_have have = { &x->selectors, writ_buf_str(&x->notes), x->a->cfg.env->all,
+		x->asked };
 	size_t n = e->selectors.n;
 	A(Part) *all = writ_call_alloc(c, n * sizeof(*all) + 1);
 	m->parts = writ_call_alloc(c, n * sizeof(*m->parts) + 1);
@@ -215,6 +218,7 @@ static void begin(struct explain *x)
 static void have_facts(struct explain *x, const struct writ_facts *f)
 {
 	const struct writ_snapshot *s = &f->snapshot;
+	x->asked = f->flags;
 	writ_buf_add_str(&x->notes, writ_buf_str(&f->answer.notes));
 	if (writ_launches_merge(x->a->cfg.launches, (pid_t)s->pid, writ_caller_pidfd(x->caller),
 		    &f->answer.selectors, &x->selectors) == WRIT_RUN_CHILD)
@@ -258,6 +262,7 @@ static writ_rc by_trace(struct explain *x, const char *trace, struct writ_err *e
 			(unsigned)d->uid, WRIT_ARG(d->reason));
 	x->m.decision = writ__admin_decision(x->call, d);
 	x->m.selectors_cut = d->cut;
+	x->asked = d->asked;
 	writ_buf_add_str(&x->notes, d->notes);
 	struct writ_str rest = d->selectors, line;
 	while (rc == WRIT_OK && rest.n) {
@@ -288,6 +293,7 @@ void writ__admin_explain(struct writ_call *c)
 	x->max = q->max_entries ? q->max_entries : ENTRIES_DEFAULT;
 	if (x->max > ENTRIES_MAX)
 		x->max = ENTRIES_MAX;
+	x->asked = UINT_MAX;
 	writ_selectors_init(&x->selectors);
 	x->notes = WRIT_BUF((WRIT_WIRE_NOTES_MAX + 1) * (WRIT_WIRE_NOTE_MAX + 1));
 	writ__agent__v1__explain_response__init(&x->m);

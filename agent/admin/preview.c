@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,7 +70,7 @@ static void add_withheld(struct preview *x, const char *why)
 static bool is_unsure(struct preview *x, const struct writ_facts *f)
 {
 	const struct writ_have have = { &f->answer.selectors, writ_buf_str(&f->answer.notes),
-		x->a->cfg.env->all };
+		x->a->cfg.env->all, f->flags };
 	struct writ_part part, why = { .why = "" };
 	if (!have.notes.n)
 		return false;
@@ -190,7 +191,7 @@ static bool add_unknown(struct preview *x)
 	struct writ_selectors none;
 	writ_selectors_init(&none);
 	writ_selectors_seal(&none);
-	const struct writ_have have = { &none, WRIT_STR(""), x->a->cfg.env->all };
+	const struct writ_have have = { &none, WRIT_STR(""), x->a->cfg.env->all, UINT_MAX };
 	x->m.unknown = writ_call_alloc(x->call, x->wanted.n * sizeof(*x->m.unknown) + 1);
 	for (size_t i = 0; x->m.unknown && i < x->wanted.n; i++) {
 		struct writ_part part;

@@ -37,6 +37,14 @@ void writ_wants_count(struct writ_wants *w, const struct writ_selectors *entry, 
 	}
 }
 
+unsigned writ_wants_of(struct writ_str selector)
+{
+	for (size_t k = 0; k < WRIT_COUNT(kinds); k++)
+		if (writ_str_starts(selector, kinds[k].prefix))
+			return kinds[k].flags;
+	return 0;
+}
+
 unsigned writ_wants_flags(const struct writ_wants *w)
 {
 	unsigned flags = 0;

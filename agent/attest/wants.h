@@ -31,6 +31,8 @@ struct writ_wants {
 
 /* Counts the selectors of one entry more (by 1) or less (by -1). */
 void writ_wants_count(struct writ_wants *w, const struct writ_selectors *entry, int by);
+/* enum writ_attest_flag that one selector needs; 0: it costs nothing. */
+unsigned writ_wants_of(struct writ_str selector);
 /* enum writ_attest_flag of all that are counted. */
 unsigned writ_wants_flags(const struct writ_wants *w);
 

@@ -197,6 +197,7 @@ static struct writ_decision *record_of(const struct writ_decision_fact *f)
 	if (f->facts) {
 		const struct writ_snapshot *s = &f->facts->snapshot;
 		r.start_time = s->start_time;
+		r.asked = f->facts->flags;
 		r.binary = keep(&t, head_of(s->exe_path, WRIT_DECISION_TEXT));
 		r.cgroup = keep(&t, head_of(writ_decision_cgroup(s), WRIT_DECISION_TEXT));
 		r.notes =

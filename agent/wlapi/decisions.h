@@ -54,6 +54,7 @@ struct writ_decision {
 	struct writ_str selectors; /* a line each, sorted, unredacted: not to be shown like this */
 	struct writ_str notes;     /* a line each: what was withheld */
 	struct writ_str entries;   /* a line each: entry ID, blank, SPIFFE ID */
+	unsigned asked;            /* enum writ_attest_flag: what was looked for */
 	size_t n_entries, bytes;
 	char text[];
 };

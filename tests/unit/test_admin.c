@@ -2,6 +2,7 @@
 /* The agent's admin socket: what it explains, to whom, and what it keeps to itself. */
 #include "attestor_kit.h"
 #include "check.h"
+#include "explain_cases.h"
 
 #include "admin/admin.h"
 #include "base/clock.h"
@@ -14,6 +15,7 @@
 
 #include "writ/agent/v1/admin.pb-c.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,10 +133,10 @@ static void put(struct fixture *f, const char *id, const char *hint, const char 
 	writ_selectors_done(&s);
 }
 
-static void decide(
-	struct fixture *f, const char *have, const char *notes, char trace[WRIT_TRACE_LEN + 1])
+static void decide(struct fixture *f, const char *have, const char *notes, unsigned asked,
+	char trace[WRIT_TRACE_LEN + 1])
 {
-	struct writ_facts facts = { .snapshot = { .start_time = 1 } };
+	struct writ_facts facts = { .snapshot = { .start_time = 1 }, .flags = asked };
 	writ_answer_init(&facts.answer);
 	read_set(&facts.answer.selectors, have);
 	if (notes)
@@ -162,94 +164,6 @@ static A(ExplainResponse) * explain(struct fixture *f, const A(ExplainRequest) *
 	return (void *)m;
 }
 
-/* Prepared refusals: what the process has, what the attestors noted, two entries, and what the
- * answer must name. */
-static const struct {
-	const char *name, *have, *notes, *one, *two;
-	const char *nearest; /* "one" or "two" */
-	const char *missing; /* all that is missing of it, with blanks between */
-	const char *instead; /* of the first of these */
-	const char *why;     /* begins so, of the first */
-	const char *fix;
-} cases[] = {
-	{ "another path", "unix:uid:5 unix:path:/usr/bin/b", NULL,
-		"unix:uid:5 unix:path:/usr/bin/a", "unix:uid:6", "one", "unix:path:/usr/bin/a",
-		"unix:path:/usr/bin/b", "",
-		"writ entry update -entryID one -selector unix:path:/usr/bin/b -selector "
-		"unix:uid:5" },
-	{ "another uid", "unix:uid:5 unix:path:/a", NULL, "unix:uid:6 unix:path:/a", "unix:uid:7",
-		"one", "unix:uid:6", "unix:uid:5", "",
-		"writ entry update -entryID one -selector unix:path:/a -selector unix:uid:5" },
-	{ "another user", "unix:uid:5 unix:user:bob", NULL, "unix:uid:5 unix:user:alice",
-		"unix:uid:7", "one", "unix:user:alice", "unix:user:bob", "", NULL },
-	{ "another group", "unix:uid:5 unix:gid:8", NULL, "unix:gid:9 unix:uid:5", "unix:uid:7",
-		"one", "unix:gid:9", "unix:gid:8", "", NULL },
-	{ "a group that it is not in",
-		"unix:uid:5 unix:supplementary_gid:1 unix:supplementary_gid:2", NULL,
-		"unix:supplementary_gid:3 unix:uid:5", "unix:uid:7", "one",
-		"unix:supplementary_gid:3", "", "",
-		"writ entry update -entryID one -selector unix:uid:5" },
-	{ "another build", "unix:path:/a unix:sha256:00", NULL, "unix:path:/a unix:sha256:ff",
-		"unix:uid:7", "one", "unix:sha256:ff", "unix:sha256:00", "", NULL },
-	{ "another unit", "unix:uid:5 systemd:id:b.service", NULL,
-		"systemd:id:a.service unix:uid:5", "unix:uid:7", "one", "systemd:id:a.service",
-		"systemd:id:b.service", "",
-		"writ entry update -entryID one -selector systemd:id:b.service -selector "
-		"unix:uid:5" },
-	{ "no unit at all", "unix:uid:5", NULL, "systemd:id:a.service unix:uid:5", "unix:uid:7",
-		"one", "systemd:id:a.service", "", "", NULL },
-	{ "another container", "unix:uid:5 container:id:b", NULL, "container:id:a unix:uid:5",
-		"unix:uid:7", "one", "container:id:a", "container:id:b", "", NULL },
-	{ "another cgroup", "unix:uid:5 cgroup:path:/b", NULL, "cgroup:path:/a unix:uid:5",
-		"unix:uid:7", "one", "cgroup:path:/a", "cgroup:path:/b", "", NULL },
-	{ "a label with another value", "docker:label:app:b docker:label:tier:x unix:uid:5", NULL,
-		"docker:label:app:a unix:uid:5", "unix:uid:7", "one", "docker:label:app:a",
-		"docker:label:app:b", "", NULL },
-	{ "a label that it has not", "docker:label:tier:x unix:uid:5", NULL,
-		"docker:label:app:a unix:uid:5", "unix:uid:7", "one", "docker:label:app:a", "",
-		"no attestor of this agent gives 'docker:' selectors", NULL },
-	{ "a variable with another value", "docker:env:K=s3cr3t-1 unix:uid:5", NULL,
-		"docker:env:K=s3cr3t-2 unix:uid:5", "unix:uid:7", "one", "docker:env:K=(redacted)",
-		"docker:env:K=(redacted)", "",
-		"writ entry update -entryID one -selector 'docker:env:K=(redacted)' -selector "
-		"unix:uid:5" },
-	{ "a key spelt wrong", "unix:uid:5 unix:user:alice", NULL, "unix:uid:5 unix:usr:alice",
-		"unix:uid:7", "one", "unix:usr:alice", "",
-		"no attestor gives 'unix:usr': did you mean 'unix:user'?", NULL },
-	{ "an attestor that is off", "unix:uid:5", NULL, "k8s:ns:default unix:uid:5", "unix:uid:7",
-		"one", "k8s:ns:default", "", "no attestor of this agent gives 'k8s:' selectors",
-		NULL },
-	{ "a path that was withheld", "unix:uid:5",
-		"unix:path and unix:sha256 withheld: the caller is in another mount namespace",
-		"unix:path:/a unix:uid:5", "unix:uid:7", "one", "unix:path:/a", "",
-		"unix:path and unix:sha256 withheld: the caller is in another mount namespace",
-		NULL },
-	{ "an attestor that failed", "unix:uid:5", "systemd: cannot read the cgroup",
-		"systemd:id:a.service unix:uid:5", "unix:uid:7", "one", "systemd:id:a.service", "",
-		"systemd: cannot read the cgroup", NULL },
-	{ "two of three before none of one", "unix:gid:2 unix:uid:5", NULL, "unix:uid:7",
-		"unix:gid:2 unix:path:/a unix:uid:5", "two", "unix:path:/a", "", "", NULL },
-	{ "one missing before two", "unix:gid:2 unix:uid:5", NULL,
-		"unix:gid:2 unix:path:/a unix:sha256:00 unix:uid:5", "unix:path:/a unix:uid:5",
-		"two", "unix:path:/a", "", "", NULL },
-	{ "several missing", "unix:uid:5 unix:gid:1", NULL,
-		"systemd:id:a.service unix:gid:2 unix:uid:5", "unix:uid:7 unix:gid:7 unix:path:/a",
-		"one", "systemd:id:a.service unix:gid:2", "", "", NULL },
-	{ "an alias of nodes is nobody's", "unix:uid:5", NULL,
-		"spiffe_id:spiffe://td/spire/agent/a", "unix:uid:6 unix:gid:6", "two",
-		"unix:gid:6 unix:uid:6", "", "", NULL },
-	{ "an interpreter in a unit",
-		"systemd:id:r.service unix:path:/usr/bin/python3.11 unix:uid:5", NULL,
-		"unix:path:/opt/agent unix:uid:5", "unix:uid:7", "one", "unix:path:/opt/agent",
-		"unix:path:/usr/bin/python3.11", "",
-		"writ entry update -entryID one -selector systemd:id:r.service -selector "
-		"unix:uid:5" },
-	{ "nothing like it", "unix:gid:5 unix:path:/opt/it's unix:uid:5", NULL, "unix:uid:6",
-		"unix:uid:7", "one", "unix:uid:6", "unix:uid:5", "",
-		"writ entry create -parentID spiffe://td/spire/agent/a -spiffeID spiffe://td/NAME "
-		"-selector 'unix:path:/opt/it'\\''s' -selector unix:uid:5" },
-};
-
 static void listing(struct fixture *f)
 {
 	writ_cache_begin(f->cache, false);
@@ -270,7 +184,9 @@ static void test_the_missing_selector_is_named(void **state)
 		listing(&f);
 		put(&f, "one", "", cases[i].one);
 		put(&f, "two", "", cases[i].two);
-		decide(&f, cases[i].have, cases[i].notes, trace);
+		decide(&f, cases[i].have, cases[i].notes,
+			strncmp(cases[i].why, "it was not looked for", 21) == 0 ? 0 : UINT_MAX,
+			trace);
 		q.trace = trace;
 		A(ExplainResponse) *r = explain(&f, &q);
 		assert_int_equal(r->n_entries, 2);
@@ -314,7 +230,7 @@ static void test_a_match_says_so_and_what_serves_in_its_place(void **state)
 	start(&f);
 	put(&f, "old", "h", "unix:uid:5");
 	put(&f, "new", "h", "unix:uid:5");
-	decide(&f, "unix:uid:5 unix:gid:5", NULL, trace);
+	decide(&f, "unix:uid:5 unix:gid:5", NULL, UINT_MAX, trace);
 	q.trace = trace;
 	A(ExplainResponse) *r = explain(&f, &q);
 	assert_int_equal(r->matches, 2);
@@ -350,7 +266,7 @@ static void test_values_of_variables_leave_the_agent_nowhere(void **state)
 		snprintf(id, sizeof(id), "e%zu", i);
 		put(&f, id, "", entries[i]);
 	}
-	decide(&f, have, NULL, trace);
+	decide(&f, have, NULL, UINT_MAX, trace);
 	char *given[8];
 	size_t n = 0;
 	WRIT_AUTO(writ_freep) char *copy = writ_strdup(have);
@@ -520,7 +436,7 @@ static void test_many_entries_are_looked_at_in_slices(void **state)
 		writ_selectors_done(&s);
 	}
 	writ_cache_commit(f.cache);
-	decide(&f, "unix:gid:5 unix:uid:12345", NULL, trace);
+	decide(&f, "unix:gid:5 unix:uid:12345", NULL, UINT_MAX, trace);
 	q.trace = trace;
 	q.max_entries = 1000000;
 	A(ExplainResponse) *r = explain(&f, &q);
