@@ -61,7 +61,7 @@ static int validate(const char *program, const char *path, char *text, size_t si
 	struct writ_err err;
 	text[0] = '\0';
 	if (writ_child_start(&spec, &c, &err) != WRIT_OK) {
-		(void)snprintf(text, size, "%s", err.msg);
+		(void)snprintf(text, size, "%.*s", (int)size - 1, err.msg);
 		return -1;
 	}
 	int64_t until = writ_mono_ms() + CONFIG_MS;
