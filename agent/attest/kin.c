@@ -41,26 +41,24 @@ static writ_rc read_stat(int dirfd, uint64_t pid, struct writ_proc_stat *ret, st
 writ_rc writ_kin_parent(const struct writ_kin *child, struct writ_kin *ret, struct writ_err *err)
 {
 	struct writ_proc_stat stat;
-	writ_rc rc = read_stat(child->dirfd, child->pid, &stat, err);
-	if (rc != WRIT_OK)
-		return rc;
-	if (stat.ppid == 0)
+	if (child->ppid == 0)
 		return writ_fail(err, WRIT_ENOENT, "process %llu has no parent here",
 			(unsigned long long)child->pid);
 	char path[32];
-	(void)snprintf(path, sizeof(path), "/proc/%llu", (unsigned long long)stat.ppid);
-	WRIT_AUTO(writ_kin_close) struct writ_kin parent = { .pid = stat.ppid, .dirfd = -1 };
+	(void)snprintf(path, sizeof(path), "/proc/%llu", (unsigned long long)child->ppid);
+	WRIT_AUTO(writ_kin_close) struct writ_kin parent = { .pid = child->ppid, .dirfd = -1 };
 	parent.dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (parent.dirfd < 0 && errno == ENOENT)
 		return gone(parent.pid, err);
 	if (parent.dirfd < 0)
 		return writ_fail_errno(err, errno, "open %s", path);
-	rc = read_stat(parent.dirfd, parent.pid, &stat, err);
+	writ_rc rc = read_stat(parent.dirfd, parent.pid, &stat, err);
 	if (rc == WRIT_OK && stat.start_time > child->start_time)
 		rc = writ_fail(err, WRIT_EUNAUTH, "process %llu is younger than its child %llu",
 			(unsigned long long)parent.pid, (unsigned long long)child->pid);
 	if (rc != WRIT_OK)
 		return rc;
+	parent.ppid = stat.ppid;
 	parent.start_time = stat.start_time;
 	*ret = parent;
 	parent.dirfd = -1;

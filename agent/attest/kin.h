@@ -8,12 +8,13 @@
 #include "attest/pin.h"
 
 struct writ_kin {
-	uint64_t pid, start_time; /* clock ticks since boot */
-	int dirfd;                /* owned: its folder in /proc */
+	uint64_t pid, ppid;  /* whose child it was when it was read; writ_kin_check confirms */
+	uint64_t start_time; /* clock ticks since boot */
+	int dirfd;           /* owned: its folder in /proc */
 };
 
 void writ_kin_close(struct writ_kin *k); /* idempotent */
-/* Holds the parent that the child has now. WRIT_ENOENT: it has none, being the first process.
+/* Holds the process that child->ppid names. WRIT_ENOENT: none, the child is the first one.
  * WRIT_EUNAUTH: one of the two has ended, or /proc shows something else than a parent and its
  * child. WRIT_EDENIED: /proc hides it. *ret needs writ_kin_close after WRIT_OK. */
 WRIT_MUST writ_rc writ_kin_parent(

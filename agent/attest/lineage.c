@@ -123,7 +123,9 @@ static writ_rc climb(struct run *r, struct writ_kin *at, int depth, struct writ_
 static writ_rc climb_all(struct run *r, struct writ_err *err)
 {
 	WRIT_AUTO(writ_kin_close)
-	struct writ_kin at = { .pid = r->s->pid, .start_time = r->s->start_time };
+	struct writ_kin at = {
+		.pid = r->s->pid, .ppid = r->s->ppid, .start_time = r->s->start_time
+	};
 	at.dirfd = fcntl(r->call->dirfd, F_DUPFD_CLOEXEC, 3);
 	if (at.dirfd < 0)
 		return writ_fail_errno(err, errno, "keep the caller's folder");

@@ -23,6 +23,8 @@ struct bench {
 	struct writ_cgroup_fs fs;
 	struct writ_err err;
 	const struct writ_attestor_vt *const *list;
+	unsigned flags;
+	struct writ_answer seen; /* of the lineage */
 };
 
 static writ_rc no_hash(int fd, uint64_t max, uint8_t out[WRIT_EXE_HASH_LEN], struct writ_err *err)
@@ -59,10 +61,16 @@ static writ_rc recheck_once(struct bench *b)
 static writ_rc attest_once(struct bench *b)
 {
 	struct writ_answer a;
-	writ_rc rc = writ_attest(b->list, &b->ctx, &b->s, b->pin.dirfd, 0, &a, &b->err);
+	writ_rc rc = writ_attest(b->list, &b->ctx, &b->s, b->pin.dirfd, b->flags, &a, &b->err);
 	if (rc == WRIT_OK)
 		writ_answer_done(&a);
 	return rc;
+}
+
+static writ_rc again_once(struct bench *b)
+{
+	return writ_attest_again(
+		writ_attestors, &b->ctx, &b->s, b->pin.dirfd, &b->seen.selectors, &b->err);
 }
 
 static int by_value(const void *a, const void *b)
@@ -115,12 +123,11 @@ static writ_rc prepare(struct bench *b, pid_t pid)
 	if (rc != WRIT_OK)
 		return rc;
 	b->ctx.trust = &b->fs.base;
-	struct writ_answer a;
-	rc = writ_attest(
-		writ_attestors, &b->ctx, &b->s, b->pin.dirfd, WRIT_ATTEST_MAY_BLOCK, &a, &b->err);
-	if (rc == WRIT_OK)
-		writ_answer_done(&a);
-	return rc;
+	b->ctx.host_net = writ_ns_host_net();
+	b->ctx.self = &b->self;
+	b->ctx.mains = writ_mains_new();
+	return writ_attest(writ_attestors, &b->ctx, &b->s, b->pin.dirfd,
+		WRIT_ATTEST_MAY_BLOCK | WRIT_ATTEST_LINEAGE, &b->seen, &b->err);
 }
 
 static uint64_t number(const char *text, uint64_t max)
@@ -159,11 +166,18 @@ int main(int argc, char **argv)
 	b.list = only_unix;
 	run(&b, "attest: unix, warm", attest_once, calls, rounds);
 	b.list = writ_attestors;
-	run(&b, "attest: all four, warm", attest_once, calls, rounds);
+	run(&b, "attest: all, warm", attest_once, calls, rounds);
+	b.flags = WRIT_ATTEST_PROCESS;
+	run(&b, "... and caps, seccomp, ns", attest_once, calls, rounds);
+	b.flags = WRIT_ATTEST_LINEAGE;
+	run(&b, "... and lineage", attest_once, calls, rounds);
+	run(&b, "lineage: again", again_once, calls, rounds);
+	writ_answer_done(&b.seen);
 	writ_snapshot_done(&b.s);
 	writ_pin_close(&b.pin);
 	writ_cgroup_fs_close(&b.fs);
 	writ_names_free(b.ctx.names);
 	writ_exe_hashes_free(b.ctx.hashes);
+	writ_mains_free(b.ctx.mains);
 	return 0;
 }
