@@ -136,7 +136,9 @@ static writ_rc climb_all(struct run *r, struct writ_err *err)
 	if (rc == WRIT_OK)
 		writ_answer_note(
 			&r->out, "only the first %d ancestors were looked at", GENERATIONS_MAX);
-	return rc == WRIT_ENOENT ? WRIT_OK : rc;
+	if (rc == WRIT_OK || rc == WRIT_ENOENT)
+		return WRIT_OK;
+	return writ_wrap(err, rc, "the ancestors of process %llu", (unsigned long long)r->s->pid);
 }
 
 static void emit_place(struct run *r, const char *why_not)

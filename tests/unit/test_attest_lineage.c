@@ -394,7 +394,7 @@ static void what_ceased_to_hold_is_found_before_keys_leave(void **state)
 	end_one(&w.f, 1);
 	assert_int_equal(writ_snapshot_recheck(&v.pin, &v.s, NULL), WRIT_OK);
 	assert_int_equal(look_again(&v, &w.ctx, &err), WRIT_EUNAUTH);
-	assert_non_null(strstr(err.msg, "parent"));
+	assert_non_null(strstr(err.msg, "ancestors"));
 	forget(&v);
 	close_world(&w);
 }
