@@ -2,6 +2,7 @@
 #include "crypto/pop.h"
 
 #include "base/mem.h"
+#include "crypto/der.h"
 #include "crypto/ossl.h"
 
 #include <openssl/err.h>
@@ -58,13 +59,31 @@ writ_rc writ_pop_sign(const struct writ_key *k, const uint8_t message[WRIT_SHA25
 	return WRIT_OK;
 }
 
-writ_rc writ_pop_verify(const struct writ_pubkey *k, const uint8_t message[WRIT_SHA256_LEN],
+writ_rc writ_pop_kind(struct writ_str spki, bool *is_rsa, struct writ_err *err)
+{
+	static const struct writ_der rsa = WRIT_DER_LIT("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01");
+	static const struct writ_der ec = WRIT_DER_LIT("\x2a\x86\x48\xce\x3d\x02\x01");
+	struct writ_der at = writ_der(spki.p, spki.n), inside, alg, oid;
+	if (!writ_der_get(&at, WRIT_DER_SEQ, &inside) ||
+		!writ_der_get(&inside, WRIT_DER_SEQ, &alg) ||
+		!writ_der_get(&alg, WRIT_DER_OID, &oid) ||
+		(!writ_der_eq(oid, rsa) && !writ_der_eq(oid, ec)))
+		return writ_fail(
+			err, WRIT_EINVAL, "unsupported public key type: RSA and ECDSA are taken");
+	*is_rsa = writ_der_eq(oid, rsa);
+	return WRIT_OK;
+}
+
+writ_rc writ_pop_verify(struct writ_str spki, const uint8_t message[WRIT_SHA256_LEN],
 	const struct writ_pop_sig *sig, struct writ_err *err)
 {
-	bool is_rsa = writ_pop_is_rsa(k->type);
 	uint8_t der[WRIT_ECDSA_DER_MAX];
 	const uint8_t *p = sig->a;
 	size_t n = sig->n_a;
+	bool is_rsa;
+	writ_rc rc = writ_pop_kind(spki, &is_rsa, err);
+	if (rc != WRIT_OK)
+		return rc;
 	if (sig->is_rsa != is_rsa)
 		return writ_fail(err, WRIT_ECRYPTO, "an %s signature, and the key is %s",
 			sig->is_rsa ? "RSA" : "ECDSA", is_rsa ? "RSA" : "ECDSA");
@@ -73,8 +92,8 @@ writ_rc writ_pop_verify(const struct writ_pubkey *k, const uint8_t message[WRIT_
 		n = writ_ecdsa_join(writ_strn(sig->a, sig->n_a), writ_strn(sig->b, sig->n_b), der);
 	}
 	WRIT_AUTO(writ_evp_pkey_freep) EVP_PKEY *pkey = NULL;
-	struct writ_pubkey again;
-	writ_rc rc = writ_pubkey_load(k->spki, k->spki_len, &again, &pkey, err);
+	struct writ_pubkey loaded;
+	rc = writ_pubkey_load(spki.p, spki.n, &loaded, &pkey, err);
 	if (rc != WRIT_OK)
 		return rc;
 	WRIT_AUTO(ctx_freep) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pkey, NULL);

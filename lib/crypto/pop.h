@@ -22,10 +22,13 @@ void writ_pop_message(const uint8_t challenge[WRIT_POP_NONCE], const uint8_t ans
 	uint8_t out[WRIT_SHA256_LEN]);
 WRIT_MUST writ_rc writ_pop_sign(const struct writ_key *k, const uint8_t message[WRIT_SHA256_LEN],
 	struct writ_pop_sig *ret, struct writ_err *err);
-/* One verification. WRIT_ECRYPTO: the signature is not by that key, or not of its kind. */
-WRIT_MUST writ_rc writ_pop_verify(const struct writ_pubkey *k,
-	const uint8_t message[WRIT_SHA256_LEN], const struct writ_pop_sig *sig,
-	struct writ_err *err);
+/* The key (a SubjectPublicKeyInfo) is loaded and checked as by writ_pubkey_from_spki; then one
+ * verification. WRIT_ECRYPTO: the signature is not by that key, or not of its kind. */
+WRIT_MUST writ_rc writ_pop_verify(struct writ_str spki, const uint8_t message[WRIT_SHA256_LEN],
+	const struct writ_pop_sig *sig, struct writ_err *err);
 bool writ_pop_is_rsa(enum writ_key_type type); /* also for RSA of other sizes (WRIT_KEY_OTHER) */
+/* Which kind of signature a key is for, from its header alone: nothing is computed. WRIT_EINVAL:
+ * neither. */
+WRIT_MUST writ_rc writ_pop_kind(struct writ_str spki, bool *is_rsa, struct writ_err *err);
 
 #endif

@@ -31,8 +31,8 @@ struct writ_ssh_cert {
 WRIT_MUST writ_rc writ_ssh_cert_parse(
 	struct writ_str wire, struct writ_ssh_cert *ret, struct writ_err *err);
 /* All that costs nothing: a host's certificate, in time, without critical options, with a
- * principal, by one of these CAs (wire forms), and its key is one that we take. WRIT_EDENIED,
- * WRIT_EEXPIRED. */
+ * principal, and signed in the name of one of these CAs (wire forms). WRIT_EDENIED, WRIT_EEXPIRED.
+ */
 WRIT_MUST writ_rc writ_ssh_cert_check(const struct writ_ssh_cert *c, const struct writ_str *cas,
 	size_t n, int64_t now, struct writ_err *err);
 /* The CA's signature: one verification. SHA-1 is refused. WRIT_ECRYPTO. */

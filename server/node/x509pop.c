@@ -30,7 +30,6 @@ struct x509pop {
 struct attempt {
 	struct writ_cert *certs[WRIT_X509POP_CERTS_MAX];
 	size_t n;
-	struct writ_pubkey key; /* of the leaf */
 	struct writ_x509pop_challenge challenge;
 };
 
@@ -123,7 +122,7 @@ static writ_rc check_leaf(
 			"the certificate is not intended for digital signature use");
 	writ_rc rc = check_time(leaf, now, err);
 	if (rc == WRIT_OK)
-		rc = writ_cert_pubkey(leaf, &t->key, err);
+		rc = writ_pop_kind(writ_cert_spki(leaf), &t->challenge.is_rsa, err);
 	return rc;
 }
 
@@ -138,7 +137,6 @@ static writ_rc begin(struct writ_node_exchange *x, struct writ_str payload, stru
 		rc = check_leaf(a, t, x->now, err);
 	if (rc != WRIT_OK)
 		return rc;
-	t->challenge.is_rsa = writ_pop_is_rsa(t->key.type);
 	writ_rand(t->challenge.nonce, sizeof(t->challenge.nonce));
 	writ_x509pop_challenge_print(&t->challenge, &x->challenge);
 	return WRIT_OK;
@@ -304,7 +302,7 @@ static writ_rc respond(struct writ_node_exchange *x, struct writ_str answer, str
 	if (rc != WRIT_OK)
 		return rc;
 	writ_pop_message(t->challenge.nonce, got.nonce, message);
-	rc = writ_pop_verify(&t->key, message, &got.sig, err);
+	rc = writ_pop_verify(writ_cert_spki(t->certs[0]), message, &got.sig, err);
 	if (rc != WRIT_OK)
 		return writ_wrap(err, rc, "challenge response verification failed");
 	return judge(x, t, err);

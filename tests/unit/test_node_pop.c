@@ -52,7 +52,6 @@ static void check_x509pop(const char *kind)
 	struct writ_cert *certs[WRIT_X509POP_CERTS_MAX];
 	struct writ_x509pop_challenge c;
 	struct writ_x509pop_answer a;
-	struct writ_pubkey key;
 	struct writ_err err;
 	size_t n = 0;
 	uint8_t message[WRIT_SHA256_LEN];
@@ -65,12 +64,12 @@ static void check_x509pop(const char *kind)
 	assert_int_equal(n, 1);
 	assert_ok(writ_x509pop_challenge_parse(golden(kind, "challenge"), &c, &err), err);
 	assert_ok(writ_x509pop_answer_parse(golden(kind, "answer"), &a, &err), err);
-	assert_ok(writ_cert_pubkey(certs[0], &key, &err), err);
+	struct writ_str key = writ_cert_spki(certs[0]);
 	writ_pop_message(c.nonce, a.nonce, message);
-	assert_ok(writ_pop_verify(&key, message, &a.sig, &err), err);
+	assert_ok(writ_pop_verify(key, message, &a.sig, &err), err);
 	message[0] ^= 1;
 	assert_fails(
-		writ_pop_verify(&key, message, &a.sig, &err), WRIT_ECRYPTO, err, "not by that key");
+		writ_pop_verify(key, message, &a.sig, &err), WRIT_ECRYPTO, err, "not by that key");
 	assert_ok(writ_x509pop_print(certs, n, &payload, &err), err);
 	writ_x509pop_challenge_print(&c, &challenge);
 	writ_x509pop_answer_print(&a, &answer);
