@@ -66,40 +66,55 @@ static writ_rc cannot(int e, const char *what, struct writ_err *err)
 }
 
 /* Who can write there can put any process into a launch. */
-static writ_rc check_folder(int fd, struct writ_err *err)
+static writ_rc check_folder(int fd, const char *name, struct writ_err *err)
 {
 	struct stat st;
 	if (fstat(fd, &st) != 0)
-		return writ_fail_errno(err, errno, "look at the cgroup " WRIT_CELLS_FOLDER);
+		return writ_fail_errno(err, errno, "look at the cgroup %s", name);
 	bool trusted = st.st_uid == 0 || st.st_uid == geteuid();
 	if (!trusted || (st.st_mode & 022) != 0)
 		return writ_fail(err, WRIT_EPRECOND,
-			"the cgroup " WRIT_CELLS_FOLDER
-			" belongs to user %u, mode %04o: others could put their processes into a "
+			"the cgroup %s belongs to user %u, mode %04o: others could put their "
+			"processes into a "
 			"launch; "
 			"remove it (rmdir), or give it to root with mode 0711",
-			(unsigned)st.st_uid, (unsigned)(st.st_mode & 07777));
+			name, (unsigned)st.st_uid, (unsigned)(st.st_mode & 07777));
 	return WRIT_OK;
 }
 
-static writ_rc open_top(const char *root, int *ret, struct writ_err *err)
+static writ_rc open_folder(int v2, const char *name, int *ret, struct writ_err *err)
+{
+	if (mkdirat(v2, name, FOLDER_MODE) != 0 && errno != EEXIST)
+		return cannot(errno, "make a cgroup for launches", err);
+	WRIT_AUTO(writ_closep)
+	int fd = openat(v2, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return cannot(errno, "open the cgroup for launches", err);
+	writ_rc rc = check_folder(fd, name, err);
+	if (rc == WRIT_OK)
+		*ret = writ_steal_fd(fd);
+	return rc;
+}
+
+static writ_rc open_top(const char *root, struct writ_cells *c, struct writ_err *err)
 {
 	WRIT_AUTO(writ_closep) int v2 = -1;
+	uid_t uid = geteuid();
 	writ_rc rc = open_v2(root, &v2, err);
 	if (rc != WRIT_OK)
 		return rc;
 	/* To move a process one has to write in the nearest cgroup above both ends. */
 	if (faccessat(v2, "cgroup.procs", W_OK, AT_EACCESS) != 0)
 		return cannot(errno, "move processes between cgroups", err);
-	if (mkdirat(v2, WRIT_CELLS_FOLDER, FOLDER_MODE) != 0 && errno != EEXIST)
-		return cannot(errno, "make the cgroup " WRIT_CELLS_FOLDER, err);
-	WRIT_AUTO(writ_closep)
-	int fd = openat(v2, WRIT_CELLS_FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return cannot(errno, "open the cgroup " WRIT_CELLS_FOLDER, err);
-	rc = check_folder(fd, err);
-	if (rc == WRIT_OK)
-		*ret = writ_steal_fd(fd);
+	if (uid)
+		(void)snprintf(
+			c->folder, sizeof(c->folder), WRIT_CELLS_FOLDER "-%u", (unsigned)uid);
+	else
+		(void)snprintf(c->folder, sizeof(c->folder), WRIT_CELLS_FOLDER);
+	rc = open_folder(v2, c->folder, &c->top, err);
+	/* An empty one that is not as it should be can go; one in use stays. */
+	if (rc == WRIT_EPRECOND && unlinkat(v2, c->folder, AT_REMOVEDIR) == 0)
+		rc = open_folder(v2, c->folder, &c->top, err);
 	return rc;
 }
 
@@ -261,7 +276,8 @@ writ_rc writ_cells_open(const char *root, struct writ_cells *ret, struct writ_er
 	writ_rc rc = WRIT_OK;
 	for (int i = 0; i < NAME_TRIES && c.own < 0; i++) {
 		writ_closep(&c.top);
-		rc = open_top(root, &c.top, err);
+		c.top = -1;
+		rc = open_top(root, &c, err);
 		if (rc != WRIT_OK)
 			return rc;
 		sweep(&c);
@@ -280,8 +296,10 @@ void writ_cells_close(struct writ_cells *c)
 {
 	if (c->own >= 0)
 		(void)unlinkat(c->top, c->name, AT_REMOVEDIR);
+	char path[40];
+	(void)snprintf(path, sizeof(path), "../%s", c->folder);
 	if (c->top >= 0)
-		(void)unlinkat(c->top, "../" WRIT_CELLS_FOLDER, AT_REMOVEDIR);
+		(void)unlinkat(c->top, path, AT_REMOVEDIR);
 	writ_closep(&c->own);
 	writ_closep(&c->top);
 	c->own = c->top = -1;

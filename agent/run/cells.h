@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cells: cgroups for launches, in a folder where nobody but this agent can put a process. Pure v2,
  * or the v2 hierarchy beside v1: there cgroup.kill ends a whole launch at once, and names cannot be
- * changed. /sys/fs/cgroup/writ.run/AGENT/LAUNCH; AGENT is locked while its agent lives, so that a
- * later one can tell what was left behind. Blocks for as long as the kernel moves processes: for
- * the keeper's process. cgroups(7), cgroup-v2.rst. */
+ * changed. /sys/fs/cgroup/writ.run/AGENT/LAUNCH (writ.run-UID of an agent that is not root); AGENT
+ * is locked while its agent lives, so that a later one can tell what was left behind. Blocks for as
+ * long as the kernel moves processes: for the keeper's process. cgroups(7), cgroup-v2.rst. */
 #ifndef WRIT_AGENT_CELLS_H
 #define WRIT_AGENT_CELLS_H
 
@@ -16,9 +16,10 @@
 #define WRIT_CELLS_FOLDER "writ.run"
 
 struct writ_cells {
-	int top;       /* owned: the folder of all agents */
-	int own;       /* owned, locked */
-	char name[33]; /* of own */
+	int top;         /* owned: the folder of all agents of this user */
+	char folder[32]; /* its name */
+	int own;         /* owned, locked */
+	char name[33];   /* of own */
 	/* Folders of agents that are gone: removed, and those in which something would not end. */
 	unsigned swept, left;
 };

@@ -2,15 +2,16 @@
 """writ run: a command under an identity of its own. Needs root, for cgroups and for users to play with."""
 import json
 import os
+import re
 import signal
 import time
 import unittest
 from pathlib import Path
 
 from kit.proc import BIN, IS_ROOT, wait_for
-from kit.world import TD, Case, main
+from kit.world import TD, Case, World, main
 
-ALICE, BOB = 41001, 41002
+ALICE, BOB, SERVICE = 41001, 41002, 41003
 CGROUPS = [p for p in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")) if (p / "cgroup.procs").exists()]
 CAN = IS_ROOT and CGROUPS and os.access(CGROUPS[0] / "cgroup.procs", os.W_OK)
 AS = "/agents/dev/foo"
@@ -280,6 +281,52 @@ date +%s.%N >"@DIR@/end"
         except OSError:
             pass
         return found
+
+
+@unittest.skipUnless(CAN, "writ run is tested as root, where cgroup v2 can be changed")
+class NotRoot(unittest.TestCase):
+    """An agent as the shipped unit runs it, with and without the drop-in."""
+
+    def world(self, *caps):
+        w = World(agent_extra=Run.agent_extra)
+        self.addCleanup(w.close)
+        held = ",".join(["-all", *(f"+{c}" for c in caps)])
+        w.agent.wrap = ["setpriv", "--reuid", str(SERVICE), "--regid", str(SERVICE), "--clear-groups",
+                        "--inh-caps", held, "--ambient-caps", held, "--bounding-set", held]
+        w.agent.program = w.tool("writ-agent", BIN)  # where that user may go
+        w.server.start()
+        w.bundle.write_text(w.writ("bundle", "show"))
+        w.agent.data.mkdir(mode=0o700)
+        token = w.dir / "token"
+        token.write_text(w.token())
+        token.chmod(0o600)
+        for path in (w.agent.data, w.dir / "agent", w.dir / "public", token):
+            os.chown(path, SERVICE, SERVICE)
+        w.agent.start("-joinTokenFile", token)
+        w.entry(AS[1:], f"run:as:{AS}")
+        return w, w.tool("writ", BIN)
+
+    def run_as(self, w, writ):
+        return w.scene.run([writ, "run", "-as", AS, "--", writ, "svid", "fetch"], env=w.endpoint, uid=ALICE)
+
+    def test_one_capability_is_enough(self):
+        w, writ = self.world("sys_ptrace", "dac_read_search", "dac_override")
+        wait_for(lambda: self.run_as(w, writ).returncode == 0, 10, "a launch works")
+        keeper = w.agent.run.children()["writ-run-keeper"][0]
+        status = dict(line.split(":\t", 1) for line in Path(f"/proc/{keeper}/status").read_text().splitlines())
+        self.assertEqual([int(status[f"Cap{s}"], 16) for s in ("Prm", "Eff", "Inh", "Amb")], [2, 2, 0, 0])
+        self.assertEqual((status["NoNewPrivs"], status["Seccomp"], status["Threads"]), ("1", "2", "1"))
+        for name, pids in w.agent.run.children().items():
+            for pid in pids if name != "writ-run-keeper" else []:
+                caps = re.search(r"CapPrm:\t(\w+)", Path(f"/proc/{pid}/status").read_text())[1]
+                self.assertFalse(int(caps, 16) & 2, f"{name} has what only the keeper needs")
+
+    def test_without_it_the_text_says_what_to_do(self):
+        w, writ = self.world("sys_ptrace", "dac_read_search")
+        done = self.run_as(w, writ)
+        self.assertEqual(done.returncode, 7, done.stderr)
+        self.assertIn("this agent cannot make cgroups for commands", done.stderr)
+        self.assertIn("writ-agent-run.conf", w.agent.run.err)
 
 
 if __name__ == "__main__":

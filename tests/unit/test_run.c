@@ -463,13 +463,18 @@ static void a_folder_that_others_can_write_is_refused(void **state)
 		skip();
 	(void)snprintf(path, sizeof(path), "%s/" WRIT_CELLS_FOLDER, root);
 	(void)mkdir(path, 0711);
+	char inside[300];
+	(void)snprintf(inside, sizeof(inside), "%s/in-use", path);
+	assert_int_equal(mkdir(inside, 0711), 0);
 	for (size_t i = 0; i < WRIT_COUNT(bad); i++) {
 		assert_int_equal(chown(path, bad[i].owner, 0), 0);
 		assert_int_equal(chmod(path, bad[i].mode), 0);
 		assert_fails(writ_keeper_start(root, &fd, &ready, &err), WRIT_EPRECOND, err,
 			"others could put their processes into a launch");
 	}
-	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(rmdir(inside), 0);
+	assert_ok(writ_keeper_start(root, &fd, &ready, &err), err); /* made anew */
+	(void)close(fd);
 	assert_fails(writ_keeper_start("/tmp", &fd, &ready, &err), WRIT_EPRECOND, err,
 		"there is no cgroup v2 hierarchy at /tmp");
 	while (waitpid(-1, NULL, 0) > 0)
