@@ -30,11 +30,20 @@ struct writ_agent_k8s_psat { /* NodeAttestor "k8s_psat" */
 	char *cluster, *token_path;
 };
 
+struct writ_agent_tpm_devid { /* NodeAttestor "tpm_devid" */
+	bool is_on;
+	char *devid_cert_path, *devid_priv_path, *devid_pub_path;
+	char *devid_password, *owner_hierarchy_password, *endorsement_hierarchy_password;
+	char *tpm_device_path; /* NULL: found */
+	char *tpm_tcti;        /* ours; NULL: the device */
+};
+
 struct writ_agent_nodes {
 	struct writ_agent_x509pop x509pop;
 	struct writ_agent_sshpop sshpop;
 	struct writ_agent_http_challenge http_challenge;
 	struct writ_agent_k8s_psat k8s_psat;
+	struct writ_agent_tpm_devid tpm_devid;
 };
 
 #endif

@@ -336,6 +336,7 @@ static const struct writ_conf_plugin_row plugin_rows[] = {
 	{ "NodeAttestor", "http_challenge", &writ_agent_http_challenge_table,
 		ROW(nodes.http_challenge) },
 	{ "NodeAttestor", "k8s_psat", &writ_agent_k8s_psat_table, ROW(nodes.k8s_psat) },
+	{ "NodeAttestor", "tpm_devid", &writ_agent_tpm_devid_table, ROW(nodes.tpm_devid) },
 	{ "WorkloadAttestor", "unix", &unix_table, ROW(unix_attestor) },
 	{ "WorkloadAttestor", "systemd", &systemd_table, ROW(systemd_attestor) },
 	{ "WorkloadAttestor", "container", &container_table, ROW(container_attestor) },

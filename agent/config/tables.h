@@ -13,5 +13,6 @@ extern const struct writ_conf_table writ_agent_x509pop_table;
 extern const struct writ_conf_table writ_agent_sshpop_table;
 extern const struct writ_conf_table writ_agent_http_challenge_table; /* http_challenge.c */
 extern const struct writ_conf_table writ_agent_k8s_psat_table;       /* k8s_psat.c */
+extern const struct writ_conf_table writ_agent_tpm_devid_table;      /* tpm_devid.c */
 
 #endif

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 
 static const struct writ_prover_vt *const all[] = { &writ_prover_x509pop, &writ_prover_sshpop,
-	&writ_prover_http_challenge, &writ_prover_k8s_psat };
+	&writ_prover_http_challenge, &writ_prover_k8s_psat, &writ_prover_tpm_devid };
 
 writ_rc writ_prover_open(
 	const struct writ_agent_config *cfg, struct writ_prover **ret, struct writ_err *err)

@@ -48,7 +48,7 @@ WRIT_MUST writ_rc writ_prover_open(
 void writ_prover_close(struct writ_prover *p); /* NULL is fine */
 
 extern const struct writ_prover_vt writ_prover_x509pop, writ_prover_http_challenge,
-	writ_prover_k8s_psat;
+	writ_prover_k8s_psat, writ_prover_tpm_devid;
 extern const struct writ_prover_vt writ_prover_sshpop;
 
 #endif

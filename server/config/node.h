@@ -49,11 +49,17 @@ struct writ_server_k8s_psat { /* NodeAttestor "k8s_psat" */
 	struct writ_conf_list clusters; /* struct writ_server_k8s_cluster */
 };
 
+struct writ_server_tpm_devid { /* NodeAttestor "tpm_devid" */
+	bool is_on;
+	char *devid_ca_path, *endorsement_ca_path;
+};
+
 struct writ_server_nodes {
 	struct writ_server_x509pop x509pop;
 	struct writ_server_sshpop sshpop;
 	struct writ_server_http_challenge http_challenge;
 	struct writ_server_k8s_psat k8s_psat;
+	struct writ_server_tpm_devid tpm_devid;
 };
 
 /* The fields that an agent_path_template may use, up to NULL. */

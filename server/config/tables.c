@@ -343,6 +343,7 @@ static const struct writ_conf_plugin_row plugin_rows[] = {
 	{ "NodeAttestor", "http_challenge", &writ_server_http_challenge_table,
 		ROW(nodes.http_challenge) },
 	{ "NodeAttestor", "k8s_psat", &writ_server_k8s_psat_table, ROW(nodes.k8s_psat) },
+	{ "NodeAttestor", "tpm_devid", &writ_server_tpm_devid_table, ROW(nodes.tpm_devid) },
 	{ "UpstreamAuthority", "disk", &upstream_disk_table, ROW(upstream_disk) },
 };
 const struct writ_conf_plugin_set writ_server_config_plugins = { plugin_types,

@@ -19,6 +19,7 @@ void writ_server_config_check_http_challenge(const struct writ_server_http_chall
 extern const struct writ_conf_table writ_server_k8s_psat_table;
 void writ_server_config_check_k8s_psat(
 	const struct writ_server_k8s_psat *c, struct writ_conf_pos pos, struct writ_conf_diags *d);
+extern const struct writ_conf_table writ_server_tpm_devid_table; /* tpm_devid.c */
 void writ_server_config_check_nodes(
 	struct writ_server_config *c, const struct writ_conf_node *root, struct writ_conf_diags *d);
 

@@ -10,7 +10,7 @@
 #define VALUE_MAX 1024 /* bytes of a selector's value that is printed */
 
 static const struct writ_node_attestor_vt *const all[] = { &writ_node_x509pop, &writ_node_sshpop,
-	&writ_node_http_challenge, &writ_node_k8s_psat };
+	&writ_node_http_challenge, &writ_node_k8s_psat, &writ_node_tpm_devid };
 
 writ_rc writ_node_attestors_open(
 	const struct writ_server_config *cfg, struct writ_node_attestors *ret, struct writ_err *err)

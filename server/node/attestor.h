@@ -107,7 +107,7 @@ struct writ_node_attestor *writ_node_attestors_find(
 	const struct writ_node_attestors *a, struct writ_str name); /* NULL */
 
 extern const struct writ_node_attestor_vt writ_node_x509pop, writ_node_http_challenge,
-	writ_node_k8s_psat;
+	writ_node_k8s_psat, writ_node_tpm_devid;
 extern const struct writ_node_attestor_vt writ_node_sshpop;
 
 #endif

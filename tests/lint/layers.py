@@ -22,6 +22,7 @@ THIRD_PARTY = [
     (r"sqlite3\.h", ("server/store/",)),
     (r"uv\.h", ("lib/loop/", "lib/tls/", "lib/front/", "lib/rpc/", "server/", "agent/", "gate/", "cli/")),
     (r"curl/", ("cli/curl.c", "cli/http.c")),
+    (r"tss2/", ("agent/node/tpm",)),
     (r"seccomp\.h", ("server/", "agent/", "gate/")),
 ]
 

@@ -196,7 +196,7 @@ static const struct {
 	  "}\nWorkloadAttestor \"k8s\" { plugin_data { } } }",
 		"a:2:78: error: NodeAttestor \"aws_iid\" is not supported: the agent could not "
 		"join; there is \"join_token\", \"x509pop\", \"sshpop\", "
-		"\"http_challenge\", \"k8s_psat\"\n"
+		"\"http_challenge\", \"k8s_psat\", \"tpm_devid\"\n"
 		"a:3:18: warning: WorkloadAttestor \"docker\" is not supported: entries with its "
 		"selectors will match no workload; there is \"unix\", \"systemd\", \"container\", "
 		"\"cgroup\", \"process\", \"script\", \"lineage\"\n"
@@ -217,7 +217,7 @@ static const struct {
 		"agent's key is kept in.\n"
 		"a:2:74: error: NodeAttestor \"aws_iid\" is not supported: the agent could not "
 		"join; there is \"join_token\", \"x509pop\", \"sshpop\", "
-		"\"http_challenge\", \"k8s_psat\"\n"
+		"\"http_challenge\", \"k8s_psat\", \"tpm_devid\"\n"
 		"a:2:127: error: unknown key \"discover\" in WorkloadAttestor \"unix\": there is "
 		"\"discover_workload_path\", \"workload_size_limit\"\n" },
 	{ "!agent { trust_domain = \"a.b\" server_address = \"s\" discover_workload_path = true "

@@ -379,7 +379,7 @@ static const struct {
 		"s:2:97: error: NodeAttestor \"aws_iid\" is not supported: agents that rely on it "
 		"could not join; there is \"join_token\", \"x509pop\", \"sshpop\", "
 		"\"http_challenge\", "
-		"\"k8s_psat\"\n" },
+		"\"k8s_psat\", \"tpm_devid\"\n" },
 	{ "!server { trust_domain = \"a.b\" }\nplugins { DataStore \"sql\" {} KeyManager "
 	  "\"memory\" "
 	  "{}\nNodeAttestor \"x509pop\" { plugin_data {\nca_bundle_path = \"c\" ca_bundle_paths = "
