@@ -149,7 +149,23 @@ class X509pop(NodeCase):
         node = self.node()["id"]
         return f'spiffe://{node["trust_domain"]}{node["path"]}'
 
-    def test_5_other_machines_are_refused_with_the_reason(self):
+    def test_5_after_a_long_absence_the_old_key_is_no_proof_and_the_machine_is(self):
+        w = self.world
+        conf = w.agent.conf.read_text()
+
+        def stay_away():
+            w.agent.run.kill_session()
+            wait_for(lambda: time.time() > int(self.node()["x509svid_expires_at"]) + 1, 15, "its SVID is over")
+            w.agent.conf.write_text(conf.replace(self.ours, JOIN_TOKEN))
+            run = w.agent.start(ready=False)
+            wait_for(lambda: not run.is_alive(), 15, "the agent says that it needs a token")
+            self.assertIn("the server no longer takes this agent's identity", run.err)
+            self.assertIn("the agent has to attest again", w.audit.read_text())
+            w.agent.conf.write_text(conf)
+            w.agent.start()
+        self.comes_back(stay_away)
+
+    def test_6_other_machines_are_refused_with_the_reason(self):
         below = f'intermediates_path = "{self.pki.below[0]}"'
         other = self.pki.cert("node-2", issuer=self.pki.below)
         late = self.pki.cert("late", issuer=self.pki.below, days=0)
@@ -158,7 +174,7 @@ class X509pop(NodeCase):
         self.refused("foreign", x509pop_agent(*foreign), "certificate verification failed")
         self.refused("incomplete", x509pop_agent(*other), "certificate verification failed")
 
-    def test_6_an_rsa_key_of_any_usual_size_will_do(self):
+    def test_7_an_rsa_key_of_any_usual_size_will_do(self):
         w = self.world
         cert, key = self.pki.cert("rsa", issuer=self.pki.root, algorithm=("RSA", "rsa_keygen_bits:3072"))
         agent = Daemon(w.scene, "rsa", "writ-agent", AGENT_CONF, server_port=w.port, socket=w.dir / "public" / "rsa.sock",
@@ -168,7 +184,7 @@ class X509pop(NodeCase):
         self.assertIn(path, [n["id"]["path"] for n in self.nodes()])
         w.writ("agent", "evict", "-spiffeID", f"spiffe://{TD}{path}")
 
-    def test_7_a_banned_one_stays_out(self):
+    def test_8_a_banned_one_stays_out(self):
         w = self.world
         w.writ("agent", "ban", "-spiffeID", self.node_id())
         wait_for(lambda: not w.agent.run.is_alive(), 15, "the agent has ended")
