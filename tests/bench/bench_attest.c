@@ -169,6 +169,8 @@ int main(int argc, char **argv)
 	run(&b, "attest: all, warm", attest_once, calls, rounds);
 	b.flags = WRIT_ATTEST_PROCESS;
 	run(&b, "... and caps, seccomp, ns", attest_once, calls, rounds);
+	b.flags = WRIT_ATTEST_SCRIPT | WRIT_ATTEST_MAY_BLOCK;
+	run(&b, "... and script", attest_once, calls, rounds);
 	b.flags = WRIT_ATTEST_LINEAGE;
 	run(&b, "... and lineage", attest_once, calls, rounds);
 	run(&b, "lineage: again", again_once, calls, rounds);
