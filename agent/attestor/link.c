@@ -11,8 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TURN     64
-#define CHECK_MS 1000 /* how often deadlines are looked at */
+#define TURN      64
+#define TRIES_MAX 100  /* of a call that fails for no reason of ours */
+#define CHECK_MS  1000 /* how often deadlines are looked at */
 
 /* A packet that the socket had no room for. */
 struct late {
@@ -28,6 +29,7 @@ struct writ_attest_link {
 	struct writ_timer *timer;
 	int fd;
 	bool is_down;
+	int failures; /* in a row */
 	void (*down)(void *arg);
 	void *arg;
 	uint64_t last_id, last_handle;
@@ -96,8 +98,9 @@ static bool transmit(struct writ_attest_link *l, const uint8_t *p, size_t n, int
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
 	}
-	return sendmsg(l->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 ||
-		(errno != EAGAIN && errno != EINTR && errno != ETOOMANYREFS);
+	/* Whose end is gone will be seen by who reads. */
+	return sendmsg(l->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 || errno == EPIPE ||
+		errno == ECONNRESET;
 }
 
 static void keep(struct writ_attest_link *l, const struct writ_buf *b, int fd)
@@ -154,8 +157,11 @@ static bool receive(struct writ_attest_link *l)
 	struct writ_talk_reply r;
 	struct writ_err err = { .rc = WRIT_OK };
 	ssize_t n = recv(l->fd, l->packet, WRIT_TALK_REPLY_MAX, MSG_DONTWAIT | MSG_TRUNC);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	/* Without memory, say: it is still there the next time. */
+	if (n < 0 && errno != EPIPE && errno != ECONNRESET &&
+		(errno == EAGAIN || errno == EINTR || ++l->failures < TRIES_MAX))
 		return false;
+	l->failures = 0;
 	if (n <= 0 || n > WRIT_TALK_REPLY_MAX ||
 		writ_talk_get_reply(writ_strn(l->packet, (size_t)n), &r, &err) != WRIT_OK) {
 		go_down(l);

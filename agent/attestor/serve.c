@@ -12,7 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TURN        64 /* questions before the loop's other work */
+#define TURN        64  /* questions before the loop's other work */
+#define TRIES_MAX   100 /* of a call that fails for no reason of ours */
 #define PATIENCE_MS 500
 
 /* What takes longer goes on, and is remembered where it can be, but nobody waits for it. A user
@@ -41,6 +42,7 @@ struct attestor {
 	struct writ_lanes *lanes; /* by user */
 	int fd;
 	bool over;
+	int failures;          /* in a row */
 	struct writ_map looks; /* by handle */
 	struct writ_buf reply;
 };
@@ -71,11 +73,12 @@ static void free_look(struct look *l)
 /* The asker reads all the time; only a burst makes this wait. */
 static void send_reply(struct attestor *a)
 {
+	int tries = 0;
 	while (!a->over && send(a->fd, a->reply.p, a->reply.n, MSG_NOSIGNAL) < 0) {
 		struct pollfd p = { .fd = a->fd, .events = POLLOUT };
 		if (errno == EAGAIN)
 			(void)poll(&p, 1, -1);
-		else if (errno != EINTR)
+		else if (errno == EPIPE || errno == ECONNRESET || ++tries == TRIES_MAX)
 			a->over = true;
 	}
 }
@@ -280,8 +283,12 @@ static bool receive(struct attestor *a)
 		.msg_control = control.room,
 		.msg_controllen = CMSG_LEN(sizeof(int)) };
 	ssize_t n = recvmsg(a->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	/* Without memory, say: it is still there the next time. */
+	if (n < 0 && errno != EPIPE && errno != ECONNRESET) {
+		a->over = errno != EAGAIN && errno != EINTR && ++a->failures == TRIES_MAX;
 		return false;
+	}
+	a->failures = 0;
 	WRIT_AUTO(writ_closep) int pidfd = -1;
 	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
 	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
