@@ -243,6 +243,8 @@ static void on_link_stopped(void *arg)
 {
 	struct writ_agent *a = arg;
 	a->link = NULL;
+	if (a->asks)
+		writ_asks_stop(a->asks);
 	a->env.quiet_arg = a;
 	a->env.quiet = on_quiet;
 	if (!a->env.jobs)

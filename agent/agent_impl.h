@@ -6,6 +6,7 @@
 #include "agent.h"
 #include "admin/admin.h"
 #include "link/link.h"
+#include "runtime/asks.h"
 #include "wlapi/wlapi.h"
 
 struct writ_agent {
@@ -19,6 +20,7 @@ struct writ_agent {
 	struct writ_audit *audit;
 	struct writ_attest_link *attest_link;
 	struct writ_attest_env env;
+	struct writ_asks *asks; /* NULL: no runtime is named */
 	struct writ_cache *cache;
 	struct writ_link *link;
 	struct writ_decisions *decisions;

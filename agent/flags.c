@@ -86,6 +86,8 @@ writ_rc writ_agent_load_config(const struct writ_args *a,
 	writ_rc rc = writ_agent_config_load(path, &source, &diags, cfg, err);
 	writ_daemon_print_diags(&diags);
 	writ_conf_diags_done(&diags);
+	if (rc == WRIT_OK)
+		writ_agent_take_node_name(&cfg->k8s_attestor, env);
 	return rc;
 }
 

@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "link/trust.h"
+#include "runtimes.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -137,6 +138,10 @@ writ_rc writ__agent_open_attest(
 	const struct writ_attest_ctx ctx = { .names = writ_names_new() };
 	writ_attest_env_init(&a->env, a->loop, a->attest_link, &ctx, own, split->attestors);
 	a->env.wants = split->wants;
+	a->env.asks = a->asks = writ_runtimes_open(a->cfg, a->loop);
+	const struct writ_attestor_vt *shown[WRIT_ASKS_ROWS_MAX];
+	writ_runtimes_shown(a->cfg, shown);
+	writ_attest_env_show(&a->env, shown);
 	return WRIT_OK;
 }
 
@@ -145,6 +150,7 @@ void writ__agent_close_attest(struct writ_agent *a)
 	if (!a->attest_link)
 		return;
 	writ_attest_env_done(&a->env);
+	writ_asks_free(a->asks);
 	writ_names_free(a->env.ctx.names);
 	writ_attest_link_free(a->attest_link);
 }

@@ -21,7 +21,10 @@ static void pick_attestors(const struct writ_agent_config *c, struct writ_split 
 		bool is_on;
 	} rows[] = { { &writ_attestor_unix, c->unix_attestor.is_on },
 		{ &writ_attestor_systemd, c->systemd_attestor.is_on },
-		{ &writ_attestor_container, c->container_attestor.is_on },
+		{ &writ_attestor_container,
+			c->container_attestor.is_on || c->docker_attestor.is_on ||
+				c->k8s_attestor.is_on },
+		{ &writ_attestor_slurm, c->slurm_attestor.is_on },
 		{ &writ_attestor_cgroup, c->cgroup_attestor.is_on } };
 	size_t n = 0;
 	for (size_t i = 0; i < WRIT_COUNT(rows); i++) {

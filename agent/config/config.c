@@ -146,6 +146,7 @@ writ_rc writ_agent_config_load(const char *path, const struct writ_conf_source *
 	check_sockets(&c, root, d);
 	check_run(&c, root, d);
 	check_attestors(&c, root, d);
+	writ_agent_check_runtimes(&c, root, d);
 	rc = writ_conf_diags_check(d, err);
 	if (rc == WRIT_OK)
 		*ret = c;

@@ -268,6 +268,8 @@ static const struct writ_conf_table systemd_table = { "WorkloadAttestor \"system
 
 static const struct writ_conf_table container_table = { "WorkloadAttestor \"container\"",
 	plain_fields, WRIT_COUNT(plain_fields), sizeof(struct writ_agent_plugin) };
+static const struct writ_conf_table slurm_table = { "WorkloadAttestor \"slurm\"", plain_fields,
+	WRIT_COUNT(plain_fields), sizeof(struct writ_agent_plugin) };
 static const struct writ_conf_table cgroup_table = { "WorkloadAttestor \"cgroup\"", plain_fields,
 	WRIT_COUNT(plain_fields), sizeof(struct writ_agent_plugin) };
 static const struct writ_conf_table script_table = { "WorkloadAttestor \"script\"", plain_fields,
@@ -340,7 +342,10 @@ static const struct writ_conf_plugin_row plugin_rows[] = {
 	{ "WorkloadAttestor", "unix", &unix_table, ROW(unix_attestor) },
 	{ "WorkloadAttestor", "systemd", &systemd_table, ROW(systemd_attestor) },
 	{ "WorkloadAttestor", "container", &container_table, ROW(container_attestor) },
+	{ "WorkloadAttestor", "slurm", &slurm_table, ROW(slurm_attestor) },
 	{ "WorkloadAttestor", "cgroup", &cgroup_table, ROW(cgroup_attestor) },
+	{ "WorkloadAttestor", "docker", &writ_agent_docker_table, ROW(docker_attestor) },
+	{ "WorkloadAttestor", "k8s", &writ_agent_k8s_table, ROW(k8s_attestor) },
 	{ "WorkloadAttestor", "process", &process_table, ROW(process_attestor) },
 	{ "WorkloadAttestor", "script", &script_table, ROW(script_attestor) },
 	{ "WorkloadAttestor", "lineage", &lineage_table, ROW(lineage_attestor) },

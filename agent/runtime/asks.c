@@ -81,6 +81,8 @@ static void unref_asks(struct writ_asks *a)
 	if (--a->refs)
 		return;
 	writ_findings_free(a->findings);
+	if (a->cfg.gone)
+		a->cfg.gone(a->cfg.arg);
 	writ_free(a);
 }
 

@@ -26,6 +26,9 @@ struct writ_asks_config {
 	int64_t deadline_ms; /* of one request; 0: WRIT_ASKS_DEADLINE_MS */
 	int64_t cache_ms;    /* how long an answer holds; 0: WRIT_ASKS_CACHE_MS */
 	int64_t rest_ms;     /* how long a failing runtime is left alone; 0: WRIT_ASKS_REST_MS */
+	void (*gone)(
+		void *arg); /* after free, once no job reads what self points to; may be NULL */
+	void *arg;
 };
 
 #define WRIT_ASKS_DEADLINE_MS 500

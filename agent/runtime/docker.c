@@ -152,7 +152,7 @@ static writ_rc judge_rootless(const void *self, const struct writ_place *p, int 
 
 const struct writ_runtime_vt writ_runtime_docker = {
 	.name = "docker",
-	.types = "docker:label docker:env docker:image_id docker:image_config_digest",
+	.types = WRIT_DOCKER_TYPES,
 	.answer_max = WRIT_DOCKER_ANSWER_MAX,
 	.wants = wants_docker,
 	.reach = reach,
@@ -161,7 +161,7 @@ const struct writ_runtime_vt writ_runtime_docker = {
 
 const struct writ_runtime_vt writ_runtime_podman = {
 	.name = "podman",
-	.types = "docker:label docker:env docker:image_id docker:image_config_digest",
+	.types = WRIT_DOCKER_TYPES,
 	.answer_max = WRIT_DOCKER_ANSWER_MAX,
 	.wants = wants_podman,
 	.reach = reach,

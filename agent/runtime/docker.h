@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #define WRIT_DOCKER_ANSWER_MAX (1024 * 1024)
+#define WRIT_DOCKER_TYPES      "docker:label docker:env docker:image_id docker:image_config_digest"
 
 struct writ_docker {
 	const char *socket;  /* path; of rootless podman a template with one %d for the user ID */

@@ -348,9 +348,7 @@ static writ_rc judge(const void *self, const struct writ_place *p, int status, s
 
 const struct writ_runtime_vt writ_runtime_kubelet = {
 	.name = "k8s",
-	.types = "k8s:ns k8s:sa k8s:pod-name k8s:pod-uid k8s:pod-label k8s:pod-owner "
-		 "k8s:pod-owner-uid k8s:pod-image k8s:pod-image-count k8s:pod-init-image "
-		 "k8s:pod-init-image-count k8s:node-name k8s:container-name k8s:container-image",
+	.types = WRIT_KUBELET_TYPES,
 	.answer_max = WRIT_KUBELET_ANSWER_MAX,
 	.wants = wants,
 	.reach = reach,

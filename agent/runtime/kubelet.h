@@ -10,6 +10,10 @@
 #include <sys/types.h>
 
 #define WRIT_KUBELET_ANSWER_MAX (4 * 1024 * 1024)
+#define WRIT_KUBELET_TYPES                                                                         \
+	"k8s:ns k8s:sa k8s:pod-name k8s:pod-uid k8s:pod-label k8s:pod-owner k8s:pod-owner-uid "    \
+	"k8s:pod-image k8s:pod-image-count k8s:pod-init-image k8s:pod-init-image-count "           \
+	"k8s:node-name k8s:container-name k8s:container-image"
 
 struct writ_kubelet {
 	const char *node_name; /* NULL: asked at 127.0.0.1, as the machine's own name */

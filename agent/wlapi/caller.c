@@ -12,9 +12,11 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define PIDFS_MAGIC 0x50494446 /* linux/magic.h, 6.9: each process has an inode of its own */
-#define IDLE_MAX    256
-#define FACTS_MS    60000 /* names, and what a path leads to, may change meanwhile */
+#define PIDFS_MAGIC     0x50494446 /* linux/magic.h, 6.9: each process has an inode of its own */
+#define IDLE_MAX        256
+#define FACTS_MS        60000 /* names, and what a path leads to, may change meanwhile */
+#define TOLD_MS         10000 /* what runtimes told: labels may change too */
+#define TOLD_NOTHING_MS 1000  /* where one did not answer */
 
 /* Which process, and as whom it connected. Borrowed by the map. */
 struct key {
@@ -43,6 +45,7 @@ struct writ_caller {
 	writ_rc job_rc;
 	struct writ_err job_err;
 	struct writ_answer own;
+	struct writ_ask *told; /* by runtimes; NULL: none is asked */
 };
 
 /* --- life --- */
@@ -293,13 +296,67 @@ static writ_rc merge(struct writ_facts *f, struct writ_answer *own, struct writ_
 	return WRIT_OK;
 }
 
+static void job_ended(struct writ_attest_env *env)
+{
+	env->jobs--;
+	if (!env->jobs && env->quiet)
+		writ_steal(env->quiet)(env->quiet_arg);
+}
+
+/* A pod's labels can change, and what runtimes do not tell now they may tell soon. */
+static void add_told(struct writ_caller *c, struct writ_answer *told)
+{
+	struct writ_err err = { .rc = WRIT_OK };
+	struct writ_facts *f = c->next;
+	if (told->nnotes > 0 || told->selectors.n > 0)
+		f->seen_ms -= FACTS_MS - (told->nnotes > 0 ? TOLD_NOTHING_MS : TOLD_MS);
+	writ_selectors_seal(&told->selectors);
+	if (merge(f, told, &err) != WRIT_OK)
+		writ_answer_note(&f->answer, "runtimes: %s", err.msg);
+	writ_answer_done(told);
+}
+
+static void on_told(void *arg)
+{
+	struct writ_caller *c = arg;
+	struct writ_attest_env *env = c->env;
+	const struct writ_err none = { .rc = WRIT_OK };
+	writ_ask_take(writ_steal(c->told), &c->own);
+	add_told(c, &c->own);
+	end_look(c, WRIT_OK, &none);
+	job_ended(env);
+}
+
+/* Runtimes come last: they are asked about the place that the attestors found. */
+static void ask_runtimes(struct writ_caller *c)
+{
+	const struct writ_err none = { .rc = WRIT_OK };
+	struct writ_place place;
+	if (!c->env->asks) {
+		end_look(c, WRIT_OK, &none);
+		return;
+	}
+	writ_place_of(&c->next->answer.selectors, c->key.pid, &place);
+	writ_answer_init(&c->own);
+	if (writ_asks_start(c->env->asks, &place, c->next->flags, &c->own, on_told, c, &c->told) ==
+		WRIT_EBUSY) {
+		c->env->jobs++;
+		return;
+	}
+	add_told(c, &c->own);
+	end_look(c, WRIT_OK, &none);
+}
+
 static void have_own(struct writ_caller *c, writ_rc rc, struct writ_err *err)
 {
 	if (rc == WRIT_OK) {
 		rc = merge(c->next, &c->own, err);
 		writ_answer_done(&c->own);
 	}
-	end_look(c, rc, err);
+	if (rc == WRIT_OK)
+		ask_runtimes(c);
+	else
+		end_look(c, rc, err);
 }
 
 static writ_rc ask_own(struct writ_caller *c, unsigned flags, struct writ_err *err)
@@ -318,10 +375,8 @@ static void worked(struct writ_job *j)
 {
 	struct writ_caller *c = writ_container(j, struct writ_caller, job);
 	struct writ_attest_env *env = c->env;
-	env->jobs--;
 	have_own(c, c->job_rc, &c->job_err);
-	if (!env->jobs && env->quiet)
-		writ_steal(env->quiet)(env->quiet_arg);
+	job_ended(env);
 }
 
 static writ_rc take_reply(
@@ -405,6 +460,15 @@ static size_t add_all(
 	for (size_t i = 0; list[i] && n < WRIT_ATTEST_ALL_MAX; i++)
 		env->all[n++] = list[i];
 	return n;
+}
+
+void writ_attest_env_show(
+	struct writ_attest_env *env, const struct writ_attestor_vt *const *runtimes)
+{
+	size_t n = 0;
+	while (env->all[n])
+		n++;
+	(void)add_all(env, n, runtimes);
 }
 
 void writ_attest_env_init(struct writ_attest_env *env, struct writ_loop *loop,

@@ -9,6 +9,7 @@
 #include "attestor/link.h"
 #include "base/map.h"
 #include "front/front.h"
+#include "runtime/asks.h"
 
 #define WRIT_ATTEST_ALL_MAX 32
 
@@ -20,6 +21,7 @@ struct writ_attest_env {
 	 * the network. attestors ends with NULL. */
 	struct writ_attest_ctx ctx;
 	const struct writ_attestor_vt *const *attestors;
+	struct writ_asks *asks; /* borrowed: runtimes, asked last of all; NULL: none */
 	/* Those of both processes; ends with NULL. For what is told to operators. */
 	const struct writ_attestor_vt *all[WRIT_ATTEST_ALL_MAX + 1];
 	unsigned wants;        /* enum writ_attest_flag: what the configuration always asks for */
@@ -36,6 +38,9 @@ void writ_attest_env_init(struct writ_attest_env *env, struct writ_loop *loop,
 	struct writ_attest_link *link, const struct writ_attest_ctx *ctx,
 	const struct writ_attestor_vt *const *attestors,
 	const struct writ_attestor_vt *const *elsewhere);
+/* Runtimes that are asked beside the attestors, as what is told to operators: name and types. */
+void writ_attest_env_show(
+	struct writ_attest_env *env, const struct writ_attestor_vt *const *runtimes);
 /* No connection and no job is left: see env->jobs and env->quiet. */
 void writ_attest_env_done(struct writ_attest_env *env);
 

@@ -192,17 +192,18 @@ static const struct {
 		"WorkloadAttestor \"unix\" { }\n" },
 	{ "!agent { trust_domain = \"a.b\" server_address = \"s\" }\nplugins { KeyManager \"disk\" "
 	  "{ plugin_data { directory = \"d\" } } NodeAttestor \"aws_iid\" { plugin_data { "
-	  "private_key_path = \"k\" } }\nWorkloadAttestor \"docker\" { plugin_data { } "
-	  "}\nWorkloadAttestor \"k8s\" { plugin_data { } } }",
+	  "private_key_path = \"k\" } }\nWorkloadAttestor \"windows\" { plugin_data { } "
+	  "}\nWorkloadAttestor \"macos\" { plugin_data { } } }",
 		"a:2:78: error: NodeAttestor \"aws_iid\" is not supported: the agent could not "
 		"join; there is \"join_token\", \"x509pop\", \"sshpop\", "
 		"\"http_challenge\", \"k8s_psat\", \"tpm_devid\"\n"
-		"a:3:18: warning: WorkloadAttestor \"docker\" is not supported: entries with its "
+		"a:3:18: warning: WorkloadAttestor \"windows\" is not supported: entries with its "
 		"selectors will match no workload; there is \"unix\", \"systemd\", \"container\", "
-		"\"cgroup\", \"process\", \"script\", \"lineage\"\n"
-		"a:4:18: warning: WorkloadAttestor \"k8s\" is not supported: entries with its "
+		"\"slurm\", \"cgroup\", \"docker\", \"k8s\", \"process\", \"script\", \"lineage\"\n"
+		"a:4:18: warning: WorkloadAttestor \"macos\" is not supported: entries with its "
 		"selectors will match no workload; there is \"unix\", \"systemd\", \"container\", "
-		"\"cgroup\", \"process\", \"script\", \"lineage\"\n" },
+		"\"slurm\", \"cgroup\", \"docker\", \"k8s\", \"process\", \"script\", "
+		"\"lineage\"\n" },
 	{ "!agent { trust_domain = \"a.b\" server_address = \"s\" }\nplugins { KeyManager "
 	  "\"memory\" {} NodeAttestor \"join_token\" {} WorkloadAttestor \"unix\" {}\nSVIDStore "
 	  "\"aws_secretsmanager\" {} }",
@@ -233,8 +234,8 @@ static const struct {
 		"a:1:56: error: server_address is empty\n"
 		"a:2:111: warning: WorkloadAttestor \"unix\" is an external plugin, and those are "
 		"not supported: entries with its selectors will match no workload; there is "
-		"\"unix\", \"systemd\", \"container\", \"cgroup\", \"process\", \"script\", "
-		"\"lineage\"\n" },
+		"\"unix\", \"systemd\", \"container\", \"slurm\", \"cgroup\", \"docker\", \"k8s\", "
+		"\"process\", \"script\", \"lineage\"\n" },
 };
 
 static void each_mistake_says_what_where_and_what_to_do(void **state)
@@ -280,6 +281,66 @@ static void who_may_run_what_is_a_list_of_rules(void **state)
 	unload(&l);
 }
 
+#define RUNTIMES(text)                                                                             \
+	"agent { trust_domain = \"a.b\" server_address = \"s\" }\nplugins { KeyManager \"disk\" "  \
+	"{ "                                                                                       \
+	"plugin_data { directory = \"d\" } } NodeAttestor \"join_token\" {}\n" text " }"
+
+static const char *node_seven(void *arg, const char *name)
+{
+	(void)arg;
+	return strcmp(name, "MY_NODE_NAME") == 0 ? "node-7" : NULL;
+}
+
+static void runtimes_take_spires_keys(void **state)
+{
+	(void)state;
+	struct loaded l = load(RUNTIMES("WorkloadAttestor \"docker\" { plugin_data { "
+					"docker_socket_path = \"unix:///d.sock\" docker_version = "
+					"\"1.41\" use_new_container_locator = true } } "
+					"WorkloadAttestor \"k8s\" { plugin_data { "
+					"kubelet_read_only_port = 10255 certificate_path = \"c\" "
+					"private_key_path = \"k\" poll_retry_interval = \"1s\" } } "
+					"WorkloadAttestor \"slurm\" {}"),
+		NULL);
+	assert_string_equal(said(&l), "");
+	assert_true(l.c.slurm_attestor.is_on && !l.c.container_attestor.is_on);
+	assert_string_equal(l.c.docker_attestor.docker_socket_path, "/d.sock");
+	assert_string_equal(l.c.docker_attestor.podman_socket_path, "/run/podman/podman.sock");
+	assert_string_equal(
+		l.c.docker_attestor.podman_socket_path_template, "/run/user/%d/podman/podman.sock");
+	assert_int_equal(l.c.k8s_attestor.kubelet_read_only_port, 10255);
+	assert_int_equal(l.c.k8s_attestor.kubelet_secure_port, 10250);
+	assert_int_equal(l.c.k8s_attestor.poll_retry_interval_ms, 1000);
+	assert_null(l.c.k8s_attestor.token_path);
+	writ_agent_take_node_name(&l.c.k8s_attestor, node_seven);
+	assert_string_equal(l.c.k8s_attestor.node_name, "node-7");
+	unload(&l);
+}
+
+static void mistakes_about_runtimes_are_told(void **state)
+{
+	(void)state;
+	struct loaded l =
+		load(RUNTIMES("WorkloadAttestor \"docker\" { plugin_data { "
+			      "docker_socket_path = \"tcp://h:1\" docker_version = "
+			      "\"../x\" podman_socket_path_template = \"unix:///r/%s\" "
+			      "sigstore { ignore_tlog = true } } } WorkloadAttestor \"k8s\" { "
+			      "plugin_data { "
+			      "certificate_path = \"c\" disable_kubelet_client = true } }"),
+			NULL);
+	static const char *const want[] = { "docker_socket_path is not \"unix:///path\"",
+		"docker_version is a number", "needs one %d, for the user ID",
+		"image signatures are not checked",
+		"certificate_path and private_key_path of WorkloadAttestor \"k8s\" go together",
+		"without the kubelet nothing is known of pods" };
+	for (size_t i = 0; i < WRIT_COUNT(want); i++)
+		if (!strstr(said(&l), want[i]))
+			fail_msg("no '%s' in %s", want[i], said(&l));
+	assert_int_equal(l.rc, WRIT_EINVAL);
+	unload(&l);
+}
+
 static void the_manual_names_every_key(void **state)
 {
 	(void)state;
@@ -301,6 +362,8 @@ int main(void)
 		cmocka_unit_test(the_command_line_stands_above_the_file),
 		cmocka_unit_test(each_mistake_says_what_where_and_what_to_do),
 		cmocka_unit_test(who_may_run_what_is_a_list_of_rules),
+		cmocka_unit_test(runtimes_take_spires_keys),
+		cmocka_unit_test(mistakes_about_runtimes_are_told),
 		cmocka_unit_test(the_manual_names_every_key),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
