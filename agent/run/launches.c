@@ -32,7 +32,7 @@ struct writ_launch {
 	enum launch_state state;
 	char id[WRIT_CELL_ID + 4];
 	char *as;
-	char path[WRIT_KEEPER_PATH_MAX]; /* while it lives */
+	char path[WRIT_KEEPER_PATH_MAX]; /* since it lives; "": not yet */
 	uid_t uid;
 	pid_t pid;
 	bool children, end_due; /* end_due: the keeper has not been told */
@@ -373,10 +373,21 @@ static struct writ_launch *of_path(struct writ_launches *ls, struct writ_str pat
 {
 	WRIT_LIST_EACH (it, &ls->list) {
 		struct writ_launch *l = writ_container(it, struct writ_launch, node);
-		if (l->state == LAUNCH_LIVES && writ_str_eq(path, writ_cstr(l->path)))
+		if (l->path[0] && writ_str_eq(path, writ_cstr(l->path)))
 			return l;
 	}
 	return NULL;
+}
+
+/* A command that has ended leaves nobody who is meant, whatever is still in the cgroup. */
+static bool is_alive(const struct writ_launch *l)
+{
+	return l->state == LAUNCH_LIVES && !has_ended(l->pidfd);
+}
+
+static bool is_meant(const struct writ_launch *l, pid_t pid)
+{
+	return l->children || pid == l->pid;
 }
 
 static bool add(struct writ_selectors *out, const char *key, const char *value)
@@ -407,12 +418,41 @@ enum writ_run_place writ_launches_select(
 	if (!ls || !ls->n || pidfd < 0 || !read_cgroup(pid, pidfd, text, &path))
 		return WRIT_RUN_NONE;
 	struct writ_launch *l = of_path(ls, path);
-	/* A command that has ended leaves nobody who is meant, whatever is still in the cgroup. */
-	if (!l || has_ended(l->pidfd))
+	if (!l || !is_alive(l))
 		return WRIT_RUN_NONE;
-	if (!l->children && pid != l->pid)
+	if (!is_meant(l, pid))
 		return WRIT_RUN_CHILD;
 	return add(out, "id", l->id) && add(out, "as", l->as) ? WRIT_RUN_MEANT : WRIT_RUN_NONE;
+}
+
+static bool is_below(struct writ_str path, struct writ_str folder)
+{
+	return path.n > folder.n && writ_str_starts(path, folder) && path.p[folder.n] == '/';
+}
+
+writ_rc writ_launches_may_claim(
+	struct writ_launches *ls, pid_t pid, int pidfd, struct writ_str path, struct writ_err *err)
+{
+	char text[CGROUP_MAX];
+	struct writ_str at;
+	if (!ls->n)
+		return WRIT_OK;
+	if (pidfd < 0 || !read_cgroup(pid, pidfd, text, &at))
+		return writ_fail(err, WRIT_EUNAUTH,
+			"the cgroup of process %d, which asks, cannot be read", (int)pid);
+	const struct writ_launch *l = of_path(ls, at);
+	if (!l)
+		return WRIT_OK;
+	if (!is_alive(l) || !is_meant(l, pid))
+		return writ_fail(err, WRIT_EDENIED,
+			"process %d was started by a command of writ run, and not meant by it: it "
+			"cannot start others under identities (writ run -children would mean it)",
+			(int)pid);
+	if (!is_below(path, writ_cstr(l->as)))
+		return writ_fail(err, WRIT_EDENIED,
+			"process %d runs as %s: it can start others only below that, as %s/NAME",
+			(int)pid, l->as, l->as);
+	return WRIT_OK;
 }
 
 enum writ_run_place writ_launches_merge(struct writ_launches *ls, pid_t pid, int pidfd,

@@ -7,6 +7,7 @@
 
 #include "attest/selectors.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "loop/loop.h"
 #include "run/keeper.h"
 
@@ -63,6 +64,11 @@ enum writ_run_place writ_launches_select(
  * writ_selectors_done. */
 enum writ_run_place writ_launches_merge(struct writ_launches *ls, pid_t pid, int pidfd,
 	const struct writ_selectors *own, struct writ_selectors *ret);
+/* May this process, which its user's rules allow to claim path, do so where it is? Outside of
+ * launches, yes. In one that means it, paths below the launch's own. Else WRIT_EDENIED: what a
+ * command was made to start must not get by asking what it was not given. */
+WRIT_MUST writ_rc writ_launches_may_claim(
+	struct writ_launches *ls, pid_t pid, int pidfd, struct writ_str path, struct writ_err *err);
 size_t writ_launches_count(const struct writ_launches *ls);
 
 #endif

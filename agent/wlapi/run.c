@@ -43,7 +43,17 @@ static writ_rc check_entry(struct launching *g, struct writ_err *err)
 	return WRIT_OK;
 }
 
-static writ_rc check(struct launching *g, const struct writ_peer *p,
+static writ_rc check_place(struct launching *g, struct writ_peer *p, struct writ_err *err)
+{
+	struct writ_caller *caller;
+	struct writ_wlapi *w = g->w;
+	writ_rc rc = writ_caller_of(w->cfg.env, writ_rpc_server_front(w->server), p, &caller, err);
+	return rc == WRIT_OK ? writ_launches_may_claim(w->cfg.launches, p->pid,
+				       writ_caller_pidfd(caller), writ_cstr(g->as), err)
+			     : rc;
+}
+
+static writ_rc check(struct launching *g, struct writ_peer *p,
 	const Writ__Run__V1__LaunchRequest *req, struct writ_err *err)
 {
 	const struct writ_run_user user = {
@@ -57,6 +67,8 @@ static writ_rc check(struct launching *g, const struct writ_peer *p,
 	if (rc == WRIT_OK && !g->w->cfg.launches)
 		rc = writ_fail(err, WRIT_EPRECOND,
 			"this agent cannot make cgroups for commands: its log says why (run.off)");
+	if (rc == WRIT_OK)
+		rc = check_place(g, p, err);
 	return rc == WRIT_OK ? check_entry(g, err) : rc;
 }
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """writ run: a command under an identity of its own. Needs root, for cgroups and for users to play with."""
+import base64
 import json
 import os
 import re
@@ -8,13 +9,14 @@ import time
 import unittest
 from pathlib import Path
 
-from kit.proc import BIN, IS_ROOT, wait_for
+from kit.api import Api
+from kit.proc import BIN, CLIENTS, IS_ROOT, wait_for
 from kit.world import TD, Case, World, main
 
 ALICE, BOB, SERVICE = 41001, 41002, 41003
 CGROUPS = [p for p in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")) if (p / "cgroup.procs").exists()]
 CAN = IS_ROOT and CGROUPS and os.access(CGROUPS[0] / "cgroup.procs", os.W_OK)
-AS = "/agents/dev/foo"
+AS, RAW = "/agents/dev/foo", "/raw"
 
 
 def alive(pid):
@@ -24,17 +26,26 @@ def alive(pid):
         return False
 
 
+def varint(n):
+    out = b""
+    while n > 0x7f:
+        out += bytes([n & 0x7f | 0x80])
+        n >>= 7
+    return out + bytes([n])
+
+
 @unittest.skipUnless(CAN, "writ run is tested as root, where cgroup v2 can be changed")
 class Run(Case):
     agent_extra = f"""run {{ allow = [
 		{{ uid = {ALICE}, prefix = "/agents/dev" }},
 		{{ uid = {ALICE}, prefix = "/agents/team", children = true }},
+		{{ uid = 0, prefix = "{RAW}" }},
 	] }}"""
 
     @classmethod
     def prepare(cls):
         w = cls.world.start()
-        for path in (AS, "/agents/team/x", "/agents/devil"):
+        for path in (AS, "/agents/team/x", "/agents/team/x/sub", "/agents/team/xy", "/agents/devil", RAW):
             w.entry(path[1:], f"run:as:{path}")
         cls.writ = w.tool("writ", BIN)
         wait_for(lambda: cls.run_as(AS, cls.writ, "svid", "fetch").returncode == 0, 10, "the first launch works")
@@ -125,9 +136,24 @@ class Run(Case):
         self.assertEqual([p["pid"] for p in answer["processes"]], [command])
         holder.stop()
 
-    def test_two_launches_are_two(self):
-        done = self.run_as(AS, self.writ, "run", "-as", "/agents/team/x", "--", *self.fetch())
-        self.assertEqual([s["spiffe_id"] for s in json.loads(done.stdout)["svids"]], [f"spiffe://{TD}/agents/team/x"])
+    def test_a_launch_starts_launches_below_its_own_path_only(self):
+        own = "/agents/team/x"
+        # The command itself, and where children are meant those too.
+        for flags, shell in ((), 'exec "$@"'), (["-children"], '"$@"; exit $?'):
+            done = self.run_as(own, "sh", "-c", shell, "x", self.writ, "run", "-as", f"{own}/sub", "--", *self.fetch(),
+                               flags=flags)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual([s["spiffe_id"] for s in json.loads(done.stdout)["svids"]], [f"spiffe://{TD}{own}/sub"])
+        for path in (own, AS, f"{own}y"):
+            done = self.run_as(own, self.writ, "run", "-as", path, "--", *self.fetch())
+            self.assertEqual(done.returncode, 4, done.stdout + done.stderr)
+            self.assertIn(f"it can start others only below that, as {own}/NAME", done.stderr)
+
+    def test_a_child_that_is_not_meant_cannot_ask_for_a_launch(self):
+        for path in (AS, f"{AS}/sub", "/agents/team/x"):
+            done = self.run_as(AS, "sh", "-c", '"$@"; exit $?', "x", self.writ, "run", "-as", path, "--", *self.fetch())
+            self.assertEqual(done.returncode, 4, done.stdout + done.stderr)
+            self.assertIn("was started by a command of writ run, and not meant by it", done.stderr)
 
     # --- who may ---
 
@@ -159,6 +185,29 @@ class Run(Case):
         done = self.world.scene.run(["mkdir", cell / "below"], uid=ALICE)
         self.assertIn("Permission denied", done.stderr)
         self.assertEqual((cell / "cgroup.procs").read_text().split(), [str(pid)])
+        holder.stop()
+
+    def test_raw_calls_get_no_further_than_the_cli(self):
+        if not (CLIENTS / "bin" / "spire-client").exists():
+            self.skipTest("the Go client is not there")
+        api = Api()
+        self.addCleanup(api.close)
+        api.connect("a", f"unix://{self.world.socket}")
+        holder = self.start_as(AS, "sleep", "60")
+        sleeper = wait_for(lambda: holder.children().get("sleep"), 5, "the command runs")[0]
+
+        def launch(pid, as_=RAW, meta=None):
+            body = bytes([0x0a, len(as_)]) + as_.encode() + b"\x10" + varint(pid)
+            return api.ask(op="raw", conn="a", method="/writ.run.v1.Run/Launch", body=base64.b64encode(body).decode(),
+                           meta={"workload.spiffe.io": "true"} if meta is None else meta)
+
+        self.assertEqual(launch(sleeper, meta={})["code"], "InvalidArgument")
+        for pid in (sleeper, holder.pid, 1, 0, 2 ** 31 - 1, 2 ** 64 - 1, os.getpid(), api.process.pid):
+            with self.subTest(pid):
+                got = launch(pid)
+                self.assertEqual(got["code"], "Unauthenticated", got)
+        self.assertEqual(launch(sleeper, as_=AS)["code"], "PermissionDenied")
+        self.assertTrue(alive(sleeper))
         holder.stop()
 
     # --- as if it were not there ---
