@@ -10,7 +10,7 @@
 #include "config/config.h"
 #include "loop/loop.h"
 
-#define WRIT_PROOF_PAYLOAD_MAX (128 * 1024)
+#define WRIT_PROOF_PAYLOAD_MAX (56 * 1024) /* the server takes no more from a stranger */
 #define WRIT_PROOF_ANSWER_MAX  (64 * 1024)
 
 struct writ_prover_vt;

@@ -13,7 +13,7 @@
 #include "crypto/pop.h"
 
 #define WRIT_X509POP_CERTS_MAX   5
-#define WRIT_X509POP_PAYLOAD_MAX (112 * 1024) /* five certificates of 16 KiB in base64 */
+#define WRIT_X509POP_PAYLOAD_MAX (56 * 1024)
 #define WRIT_X509POP_ANSWER_MAX  2048
 
 /* max: of the leaf and its intermediates, at most WRIT_X509POP_CERTS_MAX. certs (that many) gets *n

@@ -60,11 +60,11 @@ static void verified(struct writ_job *j)
 		refuse(t, "the key is not the agent's");
 	} else if (end + WRIT_KEY_PROOF_AGE_S < writ_wall_s()) {
 		refuse(t, "the agent was away for more than 30 days");
-	} else if (n->meta.can_reattest) {
-		/* The proof of what it is counts, not that it was it once. */
-		refuse(t, "the agent has to attest again");
 	} else if (n->meta.banned) {
 		writ_attest_deny_banned(t);
+	} else if (n->meta.can_reattest) {
+		/* What the machine is counts, not that it was it once. */
+		refuse(t, "the agent has to attest again");
 	} else {
 		writ_attest_issue(t, writ_cstr(writ_api_dup(c, t->claim.agent_id)));
 	}

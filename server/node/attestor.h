@@ -20,7 +20,9 @@
 #include "loop/loop.h"
 
 #define WRIT_NODE_ATTESTORS_MAX 8
-#define WRIT_NODE_PAYLOAD_MAX   (128 * 1024) /* no attestor's payload_max is above it */
+/* No attestor's payload_max is above it: a stranger's stream ends at 64 KiB (serve/listen.c), and
+ * the request for the certificate has to fit as well. */
+#define WRIT_NODE_PAYLOAD_MAX   (56 * 1024)
 #define WRIT_NODE_CHALLENGE_MAX (16 * 1024)
 #define WRIT_NODE_PATH_MAX      1024
 #define WRIT_NODE_ASKS_MAX      64 /* exchanges in ask() at once; more are told to try again */

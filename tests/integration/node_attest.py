@@ -6,6 +6,8 @@ import ssl
 import subprocess
 import time
 
+from kit.api import AGENT as API
+from kit.api import Api, b64
 from kit.net import openssl
 from kit.proc import wait_for
 from kit.world import AGENT_CONF, JOIN_TOKEN, TD, Case, Daemon, main, other_uid, path_selector
@@ -173,6 +175,28 @@ class X509pop(NodeCase):
         self.refused("late", x509pop_agent(*late, below), "expired at")
         self.refused("foreign", x509pop_agent(*foreign), "certificate verification failed")
         self.refused("incomplete", x509pop_agent(*other), "certificate verification failed")
+
+    def test_6_strangers_are_told_what_is_wrong_with_what_they_sent(self):
+        w = self.world
+        api = Api()
+        api.connect("any", f"127.0.0.1:{w.port}")
+        csr = api.must(op="key", key="some")["csr"]
+        der = ssl.PEM_cert_to_DER_cert(self.cert.read_text())
+        seen = json.dumps({"certificates": [b64(der)]}).encode()
+        table = [
+            (b"x" * 60_000, (), "InvalidArgument", "an attestation payload of 60000 bytes, at most 57344 are taken"),
+            (b"{}", (), "InvalidArgument", "no certificate to attest"),
+            (seen, (b"{}",), "InvalidArgument", "neither"),
+            (seen, (b"x" * 5000,), "InvalidArgument", "a challenge response of 5000 bytes"),
+        ]
+        before = self.serial()
+        for payload, answers, code, text in table:
+            first = {"params": {"data": {"type": "x509pop", "payload": b64(payload)}, "params": {"csr": csr}}}
+            got = api.call("any", API + "AttestAgent", first, *({"challenge_response": b64(a)} for a in answers))
+            self.assertEqual(got["code"], code, got)
+            self.assertIn(text, got["message"])
+        api.close()
+        self.assertEqual(self.serial(), before)
 
     def test_7_an_rsa_key_of_any_usual_size_will_do(self):
         w = self.world
