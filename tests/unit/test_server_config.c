@@ -396,6 +396,22 @@ static const struct {
 		"certificate could count\n"
 		"s:7:26: error: agent_path_template: \" \" cannot stand in a SPIFFE ID: letters, "
 		"digits, '.', '-', '_' and '/' can\n" },
+	{ "!server { trust_domain = \"a.b\" }\nplugins { DataStore \"sql\" {} KeyManager "
+	  "\"memory\" {}\nNodeAttestor \"http_challenge\" { plugin_data { allowed_dns_patterns = "
+	  "[\"\\\\d+\"] tofu = false } }\nNodeAttestor \"k8s_psat\" { plugin_data { clusters = "
+	  "{\n\"a b\" = { service_account_allow_list = [\"spire\"] }\n\"c\" = { }\n} } "
+	  "}\nNodeAttestor \"tpm_devid\" { plugin_data { devid_ca_path = \"x\" } } }",
+		"s:3:14: error: allowed_dns_patterns has \"\\\\d+\": \"\\d\" is not known here: "
+		"write [0-9], [[:alnum:]_] and the like\ns:3:14: error: you can not turn off trust "
+		"on first use (tofu) when non-root ports are allowed: any user of a machine could "
+		"attest as its agent\ns:4:14: error: clusters has \"a b\", which cannot stand in a "
+		"SPIFFE ID: use letters, digits, dots, dashes and underscores\ns:4:14: error: "
+		"service_account_allow_list has \"spire\": write \"namespace:account\"\ns:6:1: "
+		"error: service_account_allow_list is missing in NodeAttestor "
+		"\"k8s_psat\".clusters: Service accounts of agents, each with its namespace: "
+		"\"spire:spire-agent\".\ns:8:28: error: endorsement_ca_path is missing in "
+		"NodeAttestor \"tpm_devid\": PEM file with the TPM makers' CAs, with those between "
+		"them and the endorsement certificates.\n" },
 	{ "!server { trust_domain = \"a.b\" }\nplugins { DataStore \"sql\" { plugin_data { "
 	  "max_open_conns = 5 } } KeyManager \"aws_kms\" { plugin_data { region = \"x\" } "
 	  "}\nUpstreamAuthority \"vault\" {} BundlePublisher \"aws_s3\" {}\nCredentialComposer "
