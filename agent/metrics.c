@@ -40,6 +40,8 @@ void writ_agent_print_metrics(struct writ_agent *a, struct writ_buf *out)
 			w.connections),
 		M("workload_streams", WRIT_GAUGE, 1, "Open streams of the Workload API.",
 			w.streams),
+		M("launches", WRIT_GAUGE, 1, "Commands that run by writ run.",
+			writ_launches_count(a->launches)),
 		M("workload_connections_total", WRIT_COUNTER, 1, "Accepted connections.",
 			w.front.accepted),
 		M("workload_connections_refused_total", WRIT_COUNTER, 1, "Refused connections.",
