@@ -122,19 +122,20 @@ struct writ_str writ_call_metadata(const struct writ_call *c, const char *key, s
 	return writ_wire_find(&c->metadata, key, n);
 }
 
-/* More than a chunk gets a block of its own, which goes behind the one in use. */
+/* More than half a chunk gets a block of its own, which goes behind the one in use, or counts as
+ * full: whatever is in use has room for a chunk. */
 static void *alloc_more(struct writ_call *c, size_t n)
 {
-	size_t size = n > CHUNK / 2 ? n : CHUNK;
-	struct chunk *k = writ_alloc(sizeof(*k) + size);
-	if (size > CHUNK && c->chunks) {
+	bool own = n > CHUNK / 2;
+	struct chunk *k = writ_alloc(sizeof(*k) + (own ? n : CHUNK));
+	if (own && c->chunks) {
 		k->next = c->chunks->next;
 		c->chunks->next = k;
 		return k->p;
 	}
 	k->next = c->chunks;
 	c->chunks = k;
-	c->used = size > CHUNK ? CHUNK : n;
+	c->used = own ? CHUNK : n;
 	return k->p;
 }
 
