@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a container's runtime says decides who gets an identity: against a fake of Docker's API (kit/fake_docker.py), with
 real cgroups and real processes in them. Outside of root, and without v1 and v2 cgroups, all is skipped."""
+import json
+import os
 import subprocess
 import sys
 import time
@@ -8,6 +10,7 @@ import unittest
 from pathlib import Path
 
 from kit.fake_docker import HIERARCHIES, ROOT, FakeDocker, lacks
+from kit.proc import BIN, wait_for
 from kit.world import AGENT_CONF, JOIN_TOKEN, Case, main
 
 CONTAINED = Path(__file__).resolve().parents[1] / "bars" / "contained.py"
@@ -60,6 +63,37 @@ class Runtimes(Case):
                 self.docker.mood = mood
                 self.assertFalse(self.ask(self.docker.container(app="web"))[0])
                 self.assertIn(text, self.why())
+
+    def test_values_of_a_containers_variables_are_told_to_nobody(self):
+        secret = f"s3cr3t-{os.urandom(8).hex()}"
+        w, c = self.world, self.docker.container(app="secretive")
+        c.env = [f"TOKEN={secret}", "MODE=test"]
+        entry = w.entry("env", "docker:label:app:secretive", "docker:env:TOKEN=other", "docker:env:MODE=test")
+        admin = {"WRIT_AGENT_ADMIN_SOCKET": str(w.dir / "agent" / "admin.sock")}
+
+        def told(*argv):
+            done = w.scene.run([BIN / "writ", *argv], env=admin)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return done.stdout
+
+        def refused():
+            self.assertFalse(self.ask(c)[0])
+            return "docker:env:TOKEN=(redacted)" in self.why()
+        wait_for(refused, 5, "the entry has come, and what is known of the container is told by name")
+        decision = json.loads(told("explain", "-denied", "-o", "json"))["decisions"][0]
+        text = told("explain", decision["trace"]) + told("explain", decision["trace"], "-o", "json")
+        self.assertIn(f"closest   entry {entry}", text)
+        self.assertRegex(text, r"missing  docker:env:TOKEN=\(redacted\)    it has docker:env:TOKEN=\(redacted\)")
+        self.assertRegex(text, r"docker:env:MODE=\(redacted\) +by docker")
+        self.assertIn("redacted  ", text)
+        sleeper = w.scene.start("contained", ["sleep", "60"])
+        c.enter(sleeper.pid)
+        text += told("explain", "--pid", sleeper.pid) + told("entry", "preview", "-selector", f"docker:env:TOKEN={secret}")
+        self.assertIn("1 of ", text)
+        text += w.agent.run.err + w.server.run.err
+        self.assertNotIn(secret, text)
+        w.writ("entry", "delete", "-entryID", entry)
+        sleeper.kill()
 
     def test_a_container_that_the_runtime_does_not_know_gets_nothing(self):
         c = self.docker.container(app="web")

@@ -27,6 +27,7 @@ class Container:
 
     def __init__(self, labels=None):
         self.id, self.labels = secrets.token_hex(32), labels or {}
+        self.env = ["PATH=/bin"]
         self.path = f"docker/{self.id}"
         for h in HIERARCHIES:
             (ROOT / h / self.path).mkdir(parents=True)
@@ -77,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
         pids = c.pids()
         answer = {"Id": c.id, "State": {"Status": "running", "Running": True, "Pid": pids[0] if pids else 0},
                   "Image": "sha256:" + "ab" * 32,
-                  "Config": {"Image": "web:1", "Env": ["PATH=/bin"], "Labels": c.labels}}
+                  "Config": {"Image": "web:1", "Env": c.env, "Labels": c.labels}}
         if fake.mood == "other id":
             answer["Id"] = secrets.token_hex(32)
         if fake.mood == "other pid":
