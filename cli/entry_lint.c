@@ -36,9 +36,9 @@ static const struct prefix prefixes[] = {
 	{ "cgroup:path:", PLACE },
 	{ "podman-rootless:", PLACE },
 	{ "docker:label:", PLACE },
+	{ "docker:env:", PLACE },
 	{ "docker:image_id:", PLACE },
 	{ "docker:image_config_digest:", PLACE },
-	{ "podman:", PLACE },
 	{ "k8s:sa:", PLACE },
 	{ "k8s:pod-", PLACE },
 	{ "k8s:container-", PLACE },
@@ -46,8 +46,9 @@ static const struct prefix prefixes[] = {
 	{ "run:", PLACE },
 };
 
-static const char *const image_names[] = { "docker:image_id:", "podman:image_id:",
-	"k8s:container-image:", "k8s:pod-image:", "k8s:pod-init-image:" };
+static const char *const image_names[] = {
+	"docker:image_id:", "k8s:container-image:", "k8s:pod-image:", "k8s:pod-init-image:"
+};
 
 static bool starts(struct writ_str s, const char *prefix)
 {
