@@ -9,12 +9,21 @@ import time
 import unittest
 from pathlib import Path
 
-from kit.fake_docker import HIERARCHIES, ROOT, FakeDocker, lacks
+from kit.fake_docker import FakeDocker, lacks
 from kit.proc import BIN, wait_for
 from kit.world import AGENT_CONF, JOIN_TOKEN, Case, main
 
 CONTAINED = Path(__file__).resolve().parents[1] / "bars" / "contained.py"
 REST_S = 2.2  # how long the agent leaves a failing runtime alone, and a bit
+
+
+def ask(w, container=None):
+    """(served?, milliseconds)"""
+    procs = container.procs() if container else []
+    done = subprocess.run([sys.executable, "-B", str(CONTAINED), str(w.socket), *map(str, procs)], capture_output=True,
+                          text=True, timeout=30, check=False)
+    verdict, ms = done.stdout.split()
+    return verdict == "SERVED", float(ms)
 
 
 @unittest.skipIf(lacks(), lacks())
@@ -38,12 +47,7 @@ class Runtimes(Case):
         self.docker.mood = ""
 
     def ask(self, container=None):
-        """(served?, milliseconds)"""
-        procs = [ROOT / h / container.path / "cgroup.procs" for h in HIERARCHIES] if container else []
-        done = subprocess.run([sys.executable, "-B", str(CONTAINED), str(self.world.socket), *map(str, procs)],
-                              capture_output=True, text=True, timeout=30, check=False)
-        verdict, ms = done.stdout.split()
-        return verdict == "SERVED", float(ms)
+        return ask(self.world, container)
 
     def why(self):
         """The latest refusal, from the agent's log."""

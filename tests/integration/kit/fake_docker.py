@@ -23,21 +23,24 @@ def lacks():
 
 
 class Container:
-    """The cgroup that Docker's cgroupfs driver would make."""
+    """The cgroup that a runtime with the cgroupfs driver would make; Docker's, if no folder is named."""
 
-    def __init__(self, labels=None):
+    def __init__(self, labels=None, folder="docker"):
         self.id, self.labels = secrets.token_hex(32), labels or {}
         self.env = ["PATH=/bin"]
-        self.path = f"docker/{self.id}"
+        self.path = f"{folder}/{self.id}"
         for h in HIERARCHIES:
             (ROOT / h / self.path).mkdir(parents=True)
 
-    def pids(self):
-        return [int(p) for p in (ROOT / HIERARCHIES[0] / self.path / "cgroup.procs").read_text().split()]
+    def procs(self):
+        return [ROOT / h / self.path / "cgroup.procs" for h in HIERARCHIES]
 
     def enter(self, pid):
-        for h in HIERARCHIES:
-            (ROOT / h / self.path / "cgroup.procs").write_text(str(pid))
+        for procs in self.procs():
+            procs.write_text(str(pid))
+
+    def pids(self):
+        return [int(p) for p in self.procs()[0].read_text().split()]
 
     def remove(self):
         for h in HIERARCHIES:
