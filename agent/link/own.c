@@ -347,8 +347,10 @@ static void on_reattested(void *arg, struct writ_join *j, const struct writ_join
 {
 	struct writ_link *l = arg;
 	bool counts = join_ended(l, j);
-	/* A connection that broke off meanwhile is made again by a join of its own. */
-	if (!counts || l->at != LINK_UP) {
+	/* The server knows the new SVID alone from now on, so it is kept when the connection broke
+	 * off meanwhile, unless another attestation is under way. */
+	bool wanted = l->at == LINK_UP || (l->at == LINK_WAIT && !l->fatal && o->rc == WRIT_OK);
+	if (!counts || !wanted) {
 		writ__link_settle(l);
 		return;
 	}

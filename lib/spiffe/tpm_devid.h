@@ -14,7 +14,7 @@
 #include "crypto/tpm.h"
 
 #define WRIT_TPM_DEVID_CERTS_MAX     5
-#define WRIT_TPM_DEVID_PAYLOAD_MAX   (128 * 1024)
+#define WRIT_TPM_DEVID_PAYLOAD_MAX   (56 * 1024) /* see server/node/attestor.h */
 #define WRIT_TPM_DEVID_CHALLENGE_MAX 4096
 #define WRIT_TPM_DEVID_ANSWER_MAX    4096
 #define WRIT_TPM_DEVID_NONCE         32
