@@ -336,8 +336,8 @@ static void on_looked_up(uv_getaddrinfo_t *req, int status, struct addrinfo *fou
 
 static void look_up(struct writ_http *h)
 {
-	const struct addrinfo hints = { .ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG,
-		.ai_socktype = SOCK_STREAM };
+	/* Not AI_ADDRCONFIG: a literal of the other family would not be found. */
+	const struct addrinfo hints = { .ai_flags = AI_NUMERICSERV, .ai_socktype = SOCK_STREAM };
 	struct lookup *l = writ_alloc(sizeof(*l));
 	char port[8];
 	(void)snprintf(port, sizeof(port), "%u", h->req.port);
