@@ -27,7 +27,7 @@ static const struct writ_rpc_method methods[] = {
 	ROW("Preview", WRIT_RPC_UNARY, preview_request, preview_response, writ__admin_preview),
 };
 
-static bool is_operator(const struct writ_admin *a, const struct writ_peer *p)
+bool writ__admin_is_operator(const struct writ_admin *a, const struct writ_peer *p)
 {
 	if (p->kind != WRIT_PEER_UNIX)
 		return false;
@@ -43,7 +43,7 @@ static bool is_operator(const struct writ_admin *a, const struct writ_peer *p)
 static void before(struct writ_call *c)
 {
 	struct writ_err err = { 0 };
-	if (is_operator(writ_call_program(c), writ_call_peer(c))) {
+	if (writ__admin_is_operator(writ_call_program(c), writ_call_peer(c))) {
 		writ_call_run(c);
 		return;
 	}

@@ -15,6 +15,9 @@ struct writ_admin {
 	void *stopped_arg;
 };
 
+/* May this peer ask? admin.c */
+bool writ__admin_is_operator(const struct writ_admin *a, const struct writ_peer *p);
+
 /* Handlers: one for each method of the service, named after it. */
 void writ__admin_get_status(struct writ_call *c);
 void writ__admin_explain(struct writ_call *c);

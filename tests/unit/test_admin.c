@@ -4,7 +4,7 @@
 #include "check.h"
 #include "explain_cases.h"
 
-#include "admin/admin.h"
+#include "admin/admin_impl.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
@@ -456,6 +456,43 @@ static void test_many_entries_are_looked_at_in_slices(void **state)
 	stop(&f);
 }
 
+static void test_operators_are_root_the_agents_user_and_the_group(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		enum writ_peer_kind kind;
+		uid_t uid;
+		gid_t gid, groups[2];
+		size_t n;
+		bool has_group, may;
+	} rows[] = {
+		{ "root", WRIT_PEER_UNIX, 0, 0, { 0 }, 0, false, true },
+		{ "the group, first", WRIT_PEER_UNIX, 54321, 777, { 0 }, 0, true, true },
+		{ "the group, further on", WRIT_PEER_UNIX, 54321, 5, { 6, 777 }, 2, true, true },
+		{ "another group", WRIT_PEER_UNIX, 54321, 5, { 6, 8 }, 2, true, false },
+		{ "groups that do not count", WRIT_PEER_UNIX, 54321, 5, { 6, 777 }, 1, true,
+			false },
+		{ "no such group here", WRIT_PEER_UNIX, 54321, 777, { 777, 777 }, 2, false, false },
+		{ "group 0 where there is none", WRIT_PEER_UNIX, 54321, 0, { 0 }, 1, false, false },
+		{ "the network", WRIT_PEER_TCP, 0, 0, { 0 }, 0, true, false },
+	};
+	for (size_t i = 0; i < WRIT_COUNT(rows); i++) {
+		const struct writ_admin a = { .has_group = rows[i].has_group,
+			.group = rows[i].has_group ? 777 : 0 };
+		struct writ_peer p = { .kind = rows[i].kind,
+			.uid = rows[i].uid,
+			.gid = rows[i].gid,
+			.n_groups = rows[i].n };
+		memcpy(p.groups, rows[i].groups, sizeof(rows[i].groups));
+		if (writ__admin_is_operator(&a, &p) != rows[i].may)
+			fail_msg("%s", rows[i].name);
+	}
+	const struct writ_admin a = { .has_group = false };
+	const struct writ_peer own = { .kind = WRIT_PEER_UNIX, .uid = geteuid() };
+	assert_true(writ__admin_is_operator(&a, &own));
+}
+
 /* Who is no operator is not served, even where the file system lets him in. */
 static void test_only_operators_are_served(void **state)
 {
@@ -498,6 +535,7 @@ int main(void)
 		cmocka_unit_test(test_bad_questions_are_refused),
 		cmocka_unit_test(test_a_preview_finds_the_processes_of_now),
 		cmocka_unit_test(test_many_entries_are_looked_at_in_slices),
+		cmocka_unit_test(test_operators_are_root_the_agents_user_and_the_group),
 		cmocka_unit_test(test_only_operators_are_served),
 	};
 	struct writ_err err;
