@@ -3,6 +3,7 @@
  * first; the agent puts it into a cgroup; only then does it become the command. */
 #include "held.h"
 #include "identity.h"
+#include "print.h"
 #include "session.h"
 
 #include "base/clock.h"
@@ -59,11 +60,12 @@ static void on_call_end(void *arg, struct writ_rpc *r, const struct writ_rpc_sta
 	run->call_over = run->answered = true;
 	if (s->rc != WRIT_OK)
 		(void)writ_rpc_status_err(s, NULL, &run->err);
-	if (!run->started || run->over)
+	/* OK: the command has ended, and the agent has seen it first. */
+	if (!run->started || run->over || s->rc == WRIT_OK)
 		return;
 	/* Without a launch it has no identity; what it is doing may want to be put away. */
 	fprintf(stderr, "writ run: the agent has ended this launch (%s): ending the command\n",
-		s->rc == WRIT_OK ? "its process is gone" : run->err.msg);
+		writ_safe(run->err.msg));
 	writ_held_signal(&run->child, SIGTERM);
 	writ_timer_start(run->leave, LEAVE_MS);
 }
