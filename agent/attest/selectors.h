@@ -7,8 +7,9 @@
 
 #include "base/buf.h"
 
-/* Nine single facts and two for each supplementary group that pin keeps, rounded up. */
-#define WRIT_SELECTORS_MAX      544
+/* Two for each supplementary group that pin keeps, one for each capability and ancestor, and some
+ * forty single facts, rounded up. */
+#define WRIT_SELECTORS_MAX      640
 #define WRIT_SELECTOR_TYPE_MAX  64
 #define WRIT_SELECTOR_VALUE_MAX 4352
 #define WRIT_SELECTORS_BYTES    (256 * 1024)
