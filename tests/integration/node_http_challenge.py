@@ -7,7 +7,7 @@ import urllib.request
 
 from kit.net import free_port
 from kit.proc import wait_for
-from kit.world import TD, main, other_uid, path_selector
+from kit.world import AGENT_CONF, TD, Daemon, main, other_uid, path_selector
 from node_attest import NodeCase
 
 HOST = "127.0.0.2"
@@ -106,6 +106,26 @@ class HttpChallenge(NodeCase):
         self.refused("localhost", agent_conf("localhost", free_port(), more), "you can not use localhost")
         self.assertEqual(where.asked, [])
         where.close()
+
+
+    def test_8_an_agent_that_goes_away_meanwhile_harms_nobody(self):
+        w, release = self.world, threading.Event()
+
+        def hang(handler):
+            release.wait(10)
+            say(handler, 404)
+        where = Elsewhere(hang)
+        agent = Daemon(w.scene, "gone", "writ-agent", AGENT_CONF, server_port=w.port, socket=w.dir / "public" / "gone.sock",
+                       admin=w.dir / "gone-admin" / "admin.sock", bundle=w.bundle,
+                       attestors=agent_conf("127.0.0.3", free_port(), f"advertised_port = {where.port}"))
+        run = agent.start(ready=False)
+        wait_for(lambda: where.asked, 15, "the server asks")
+        run.kill_session()
+        before = w.server.run.err.count("attest.http_challenge_failed")
+        release.set()
+        wait_for(lambda: w.server.run.err.count("attest.http_challenge_failed") > before, 15, "the answer comes to nothing")
+        where.close()
+        self.assertTrue(w.server.run.is_alive() and w.server.is_ready())
 
 
 class ThisMachine(NodeCase):
