@@ -31,12 +31,15 @@ static void on_fatal(void *arg, const struct writ_err *err)
 
 static bool is_ready(void *arg)
 {
-	return writ_agent_is_ready(((struct program *)arg)->agent);
+	const struct program *p = arg;
+	return p->agent && writ_agent_is_ready(p->agent); /* none: the start did not work */
 }
 
 static void print_metrics(void *arg, struct writ_buf *out)
 {
-	writ_agent_print_metrics(((struct program *)arg)->agent, out);
+	const struct program *p = arg;
+	if (p->agent)
+		writ_agent_print_metrics(p->agent, out);
 }
 
 static void on_reopen(void *arg)

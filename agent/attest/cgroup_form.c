@@ -22,6 +22,7 @@
  *   %V  a component NAME.service or NAME.scope: the unit
  *   %N  a name up to the literal that ends its component, or up to the end of it
  *   %I  64 lower-case hex digits that are not kept
+ *   %M  slurm, or slurm_NODE, which Debian's is built for
  *   %O  slurmstepd.scope, or NODE_slurmstepd.scope where several slurmds run
  *   %J  job_ and decimal digits, or a SLUID: 's', letters and digits: name
  *   %K  letters and digits: detail
@@ -75,7 +76,7 @@ static const struct form forms[] = {
 		WRIT_CGROUP_ROOTLESS, "podman" },
 	{ "%S/%V/libpod-payload-%H", WRIT_CGROUP_CONTAINER, "podman" },
 	{ "/system.slice/%O/%J/step_%K", WRIT_CGROUP_SLURM, "" },
-	{ "/slurm/uid_%U/%J/step_%K", WRIT_CGROUP_SLURM, "" },
+	{ "/%M/uid_%U/%J/step_%K", WRIT_CGROUP_SLURM, "" },
 	{ "/machine.slice/machine-%N.scope", WRIT_CGROUP_MACHINE, "" },
 	{ "/lxc.payload.%N", WRIT_CGROUP_MACHINE, "" },
 	{ "/lxc/%N", WRIT_CGROUP_MACHINE, "" },
@@ -315,6 +316,15 @@ static bool take_slurm_scope(struct cursor *c)
 	return plain || of_node;
 }
 
+static bool take_slurm_folder(struct cursor *c)
+{
+	struct writ_str part = component(c->rest);
+	bool ok = writ_str_eq(part, WRIT_STR("slurm")) ||
+		(writ_str_starts(part, WRIT_STR("slurm_")) && part.n > 6);
+	advance(c, part.n);
+	return ok;
+}
+
 static bool take_job(struct cursor *c)
 {
 	bool numbered = writ_str_starts(c->rest, WRIT_STR("job_"));
@@ -348,6 +358,7 @@ static bool (*const directives[128])(struct cursor *c) = {
 	['N'] = take_name,
 	['T'] = take_users_unit,
 	['I'] = take_id_unkept,
+	['M'] = take_slurm_folder,
 	['O'] = take_slurm_scope,
 	['J'] = take_job,
 	['K'] = take_detail,
