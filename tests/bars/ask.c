@@ -20,7 +20,8 @@ enum { DATA = 0, HEADERS = 1, RST_STREAM = 3, SETTINGS = 4, GOAWAY = 7, END_STRE
 struct reader {
 	int fd;
 	bool answers, over; /* over: a status, or the end */
-	bool until_ping, pinged;
+	bool until_ping, keeps_ping, pinged;
+	uint8_t payload[8];
 	const char *wanted;
 	bool found;
 	size_t n;
@@ -117,7 +118,9 @@ static void digest_frame(struct reader *r, const uint8_t *f, size_t n)
 	if (r->answers && type == SETTINGS && !(flags & ACK))
 		acknowledge(r, SETTINGS, f, 0);
 	if (r->answers && type == PING && !(flags & ACK) && n == 8) {
-		acknowledge(r, PING, f + HEAD, 8);
+		if (!r->keeps_ping)
+			acknowledge(r, PING, f + HEAD, 8);
+		memcpy(r->payload, f + HEAD, 8);
 		r->pinged = true;
 	}
 	if (type == DATA && r->wanted && memmem(f + HEAD, n, r->wanted, strlen(r->wanted)))
@@ -202,11 +205,30 @@ bool ask_answer_ping(int fd, int timeout_ms)
 	return r.pinged;
 }
 
-enum ask_got ask_again(int fd, const char *wanted, int timeout_ms)
+bool ask_await_ping(int fd, int timeout_ms, uint8_t payload[8])
+{
+	static struct reader r;
+	r.fd = fd;
+	r.answers = r.until_ping = r.keeps_ping = true;
+	read_until(&r, ask_now_us() + (int64_t)timeout_ms * 1000);
+	memcpy(payload, r.payload, 8);
+	return r.pinged;
+}
+
+void ask_acknowledge(int fd, const uint8_t payload[8])
+{
+	const struct reader r = { .fd = fd };
+	acknowledge(&r, PING, payload, 8);
+}
+
+bool ask_send_again(int fd)
 {
 	uint8_t out[ASK_MAX];
 	size_t n = ask_again_bytes(out, 3);
-	if (send(fd, out, n, MSG_NOSIGNAL) != (ssize_t)n)
-		return ASK_REFUSED;
-	return ask_wait(fd, wanted, timeout_ms, true);
+	return send(fd, out, n, MSG_NOSIGNAL) == (ssize_t)n;
+}
+
+enum ask_got ask_again(int fd, const char *wanted, int timeout_ms)
+{
+	return ask_send_again(fd) ? ask_wait(fd, wanted, timeout_ms, true) : ASK_REFUSED;
 }

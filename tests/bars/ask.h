@@ -34,7 +34,11 @@ enum ask_got ask(int fd, const char *wanted, int timeout_ms);
 void ask_answer_for(int fd, int64_t us);
 /* The same, until a PING was acknowledged. False: none came in time. */
 bool ask_answer_ping(int fd, int timeout_ms);
+/* Waits for a PING and keeps it for ask_acknowledge. */
+bool ask_await_ping(int fd, int timeout_ms, uint8_t payload[8]);
+void ask_acknowledge(int fd, const uint8_t payload[8]);
 /* Waits for wanted on a connection that has a stream already, and asks on a further one. */
+bool ask_send_again(int fd);
 enum ask_got ask_again(int fd, const char *wanted, int timeout_ms);
 
 int64_t ask_now_us(void);

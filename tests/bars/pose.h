@@ -33,7 +33,7 @@ struct pose_attack {
 
 /* Each ends with a name of NULL. */
 extern const struct pose_attack pose_exec_attacks[], pose_pid_attacks[], pose_user_attacks[],
-	pose_message_attacks[];
+	pose_message_attacks[], pose_again_attacks[];
 
 void pose_tell(const struct pose *p, enum ask_got got);
 /* Tells that the attack could not be made, with errno's text, and ends the process. */
@@ -48,7 +48,12 @@ _Noreturn void pose_become_trusted_fd(const struct pose *p, int close_fd);
  * (fn != NULL) fn(p, arg). -1: it was not to be had. */
 pid_t pose_spawn_as(
 	const struct pose *p, pid_t pid, void (*fn)(const struct pose *p, int arg), int arg);
-void pose_stop_agent(const struct pose *p, int sig); /* SIGSTOP, SIGCONT */
-bool pose_until_exec(int gate);                      /* the other end of a CLOEXEC pipe closes */
+/* `pose return FD WANTED REPORT`, in the process that was the trusted program before: see
+ * pose_again.c. */
+int pose_return(int fd, const char *wanted, int report);
+int pose_anew(const char *wanted, int report);
+void pose_run_trusted(const struct pose *p, const char *what); /* see trusted.c; does not return */
+void pose_stop_agent(const struct pose *p, int sig);           /* SIGSTOP, SIGCONT */
+bool pose_until_exec(int gate); /* the other end of a CLOEXEC pipe closes */
 
 #endif

@@ -171,7 +171,7 @@ static void r4_stopped_later(struct pose *p)
 }
 
 /* What the trusted program leaves to others: see trusted.c. */
-static void run_trusted(struct pose *p, const char *what)
+void pose_run_trusted(const struct pose *p, const char *what)
 {
 	char report[16];
 	(void)snprintf(report, sizeof(report), "%d", p->report);
@@ -183,39 +183,39 @@ static void run_trusted(struct pose *p, const char *what)
 
 static void child_asks(struct pose *p)
 {
-	run_trusted(p, "child");
+	pose_run_trusted(p, "child");
 }
 
 static void forked_child_asks(struct pose *p)
 {
-	run_trusted(p, "fork");
+	pose_run_trusted(p, "fork");
 }
 
 static void grandchild_asks(struct pose *p)
 {
-	run_trusted(p, "grand");
+	pose_run_trusted(p, "grand");
 }
 
 static void execed_asks(struct pose *p)
 {
-	run_trusted(p, "exec");
+	pose_run_trusted(p, "exec");
 }
 
 /* The trusted program has a stream that was served, becomes another one, and goes on listening. */
 static void execed_on_open_stream(struct pose *p)
 {
-	run_trusted(p, "open-exec");
+	pose_run_trusted(p, "open-exec");
 }
 
 static void forked_child_on_open_stream(struct pose *p)
 {
-	run_trusted(p, "open-fork");
+	pose_run_trusted(p, "open-fork");
 }
 
 /* A child that stays the trusted program and makes a connection of its own: only lineage tells. */
 static void kin_asks(struct pose *p)
 {
-	run_trusted(p, "kin");
+	pose_run_trusted(p, "kin");
 }
 
 /* The attacker itself, without any trick. */

@@ -5,7 +5,7 @@
  *
  * usage: trusted ask SOCKET WANTED [PAUSE-MS]   ask once, or until SIGTERM with that pause
  *        trusted sleep MS
- *        trusted [open-]fork|grand|exec|pass|child|kin SOCKET WANTED OTHER REPORT-FD
+ *        trusted [open-]fork|grand|exec|pass|child|kin|return|anew SOCKET WANTED OTHER REPORT-FD
  * WANTED is the identity that counts as served. For the last line: OTHER is run as
  * OTHER inherited|again CONNECTION-FD WANTED REPORT-FD; child and kin are forks that stay this
  * program, the one with the connection, the other with one of its own; open-: the connection has a
@@ -138,6 +138,12 @@ int main(int argc, char **argv)
 			return 1;
 		what += 5;
 		how = "again";
+	}
+	if (strcmp(what, "return") == 0 || strcmp(what, "anew") == 0) {
+		if (ask(fd, argv[3], CALL_MS) != ASK_SERVED)
+			return 1;
+		how = what;
+		what = "exec";
 	}
 	return do_with(what, fd, argv + 3, argv[2]);
 }
