@@ -40,6 +40,7 @@ struct writ_pin {
 	bool groups_cut; /* there were more than WRIT_PIN_GROUPS_MAX */
 	int pidfd;       /* owned */
 	int dirfd;       /* owned: /proc/PID of this very process; -1 while it rests */
+	int programfd;   /* owned: maps of the program held by writ_pin_hold_program; -1: none */
 };
 
 /* Uid 65534 stands for every user that is not mapped where the agent runs, so it is refused. On a
@@ -56,6 +57,13 @@ WRIT_MUST writ_rc writ_pin_open(const struct writ_pin_facts *peer,
  * when the process has ended. Both are fine when it already is so. */
 void writ_pin_rest(struct writ_pin *pin);
 WRIT_MUST writ_rc writ_pin_wake(struct writ_pin *pin, struct writ_err *err);
+/* Where the kernel does not choose a program's addresses (setarch -R, a debugger), auxv is the same
+ * each time it is run, and a process that was another program in between would not be seen. Then
+ * this also holds the memory of the program that runs now, which an exec lets go. Before the
+ * snapshot. Fails for want of descriptors alone. */
+WRIT_MUST writ_rc writ_pin_hold_program(struct writ_pin *pin, struct writ_err *err);
+/* WRIT_EUNAUTH: another program ran since. WRIT_OK: none, or none is held. */
+WRIT_MUST writ_rc writ_pin_same_program(const struct writ_pin *pin, struct writ_err *err);
 /* WRIT_OK while the process runs; WRIT_EUNAUTH once it ended (a zombie has ended). */
 WRIT_MUST writ_rc writ_pin_alive(const struct writ_pin *pin, struct writ_err *err);
 /* The IDs it has now: real, effective, saved. Over the pidfd where the kernel can (6.13), else from

@@ -316,6 +316,8 @@ writ_rc writ_snapshot_recheck(
 	writ_rc rc = s->withheld[WRIT_PART_EXE] ? read_state(pin, &stat, err) : WRIT_OK;
 	if (rc == WRIT_OK)
 		rc = check_ids(pin, err);
+	if (rc == WRIT_OK)
+		rc = writ_pin_same_program(pin, err);
 	if (rc != WRIT_OK)
 		return rc;
 	size_t n = 0;

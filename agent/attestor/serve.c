@@ -204,7 +204,9 @@ static writ_rc pin(struct attestor *a, const struct writ_talk_request *q, int pi
 	if (rc != WRIT_OK)
 		return rc;
 	l->pin.groups_cut = l->pin.groups_cut || q->groups_cut;
-	rc = writ_snapshot_take(&l->pin, &a->cfg->self, &l->snapshot, err);
+	rc = writ_pin_hold_program(&l->pin, err);
+	if (rc == WRIT_OK)
+		rc = writ_snapshot_take(&l->pin, &a->cfg->self, &l->snapshot, err);
 	if (rc != WRIT_OK)
 		writ_pin_close(&l->pin);
 	return rc;

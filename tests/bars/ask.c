@@ -112,17 +112,22 @@ static void acknowledge(const struct reader *r, uint8_t type, const uint8_t *pay
 	(void)!send(r->fd, out, HEAD + n, MSG_NOSIGNAL);
 }
 
+static void have_ping(struct reader *r, const uint8_t *payload)
+{
+	if (!r->keeps_ping)
+		acknowledge(r, PING, payload, 8);
+	memcpy(r->payload, payload, 8);
+	r->pinged = true;
+}
+
 static void digest_frame(struct reader *r, const uint8_t *f, size_t n)
 {
 	uint8_t type = f[3], flags = f[4];
-	if (r->answers && type == SETTINGS && !(flags & ACK))
+	bool asks = r->answers && !(flags & ACK);
+	if (asks && type == SETTINGS)
 		acknowledge(r, SETTINGS, f, 0);
-	if (r->answers && type == PING && !(flags & ACK) && n == 8) {
-		if (!r->keeps_ping)
-			acknowledge(r, PING, f + HEAD, 8);
-		memcpy(r->payload, f + HEAD, 8);
-		r->pinged = true;
-	}
+	if (asks && type == PING && n == 8)
+		have_ping(r, f + HEAD);
 	if (type == DATA && r->wanted && memmem(f + HEAD, n, r->wanted, strlen(r->wanted)))
 		r->found = true;
 	if (type == RST_STREAM || type == GOAWAY || (type == HEADERS && flags & END_STREAM))

@@ -20,7 +20,8 @@ def run_row(p, v, row, short):
     fds = p.descriptors()
     honest = Honest(p, p.honest_uid)
     honest.program.wait_out("^S ")
-    got = p.attack(row, tries, stall)
+    # Where the agent stood still, an answer would come at once.
+    got = p.attack(row, tries, stall, wait_ms=1000 if short or row.stall else 6000)
     calls, served, ms = honest.stop()
     print(f"{row.what} ({row.attack}): {got['tries']} tries in {got['seconds']:.1f} s: {got['served']} accepted, "
           f"{got['refused']} refused, {got['silent']} without an answer, {got['unready']} could not be made"

@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define JOBS_MAX  32
+#define JOBS_MAX  128
 #define RUN_MS    20000 /* of one run, beside the stall */
 #define PID_TRIES 500
 #define SPREAD_US 3000 /* between asking and exec: 0 to this */
@@ -37,6 +37,12 @@ static struct {
 	struct run runs[JOBS_MAX];
 	unsigned long count[128]; /* by enum ask_got */
 } all;
+
+int pose_wait_ms(void)
+{
+	const char *text = getenv("POSE_WAIT_MS");
+	return text ? atoi(text) : 6000;
+}
 
 void pose_tell(const struct pose *p, enum ask_got got)
 {
@@ -70,12 +76,12 @@ int pose_connect(const struct pose *p)
 
 void pose_ask_on(const struct pose *p, int fd)
 {
-	pose_tell(p, ask(fd, p->wanted, POSE_WAIT));
+	pose_tell(p, ask(fd, p->wanted, pose_wait_ms()));
 }
 
 void pose_hear(const struct pose *p, int fd)
 {
-	pose_tell(p, ask_wait(fd, p->wanted, POSE_WAIT, false));
+	pose_tell(p, ask_wait(fd, p->wanted, pose_wait_ms(), false));
 }
 
 _Noreturn void pose_become_trusted_fd(const struct pose *p, int close_fd)
@@ -238,7 +244,8 @@ static int ask_once(int fd, bool again, const char *wanted, int report)
 {
 	enum ask_got how = ASK_REFUSED;
 	if (fd >= 0)
-		how = again ? ask_again(fd, wanted, POSE_WAIT) : ask(fd, wanted, POSE_WAIT);
+		how = again ? ask_again(fd, wanted, pose_wait_ms())
+			    : ask(fd, wanted, pose_wait_ms());
 	char got = (char)how;
 	(void)!write(report, &got, 1);
 	return 0;

@@ -8,8 +8,7 @@
 
 #include <sys/types.h>
 
-#define POSE_AGENTS 8    /* processes of the agent */
-#define POSE_WAIT   2500 /* ms for an answer; longer than the agent waits for a PING's ACK */
+#define POSE_AGENTS 8 /* processes of the agent */
 
 struct pose {
 	const char *socket, *trusted, *wanted;
@@ -35,6 +34,9 @@ struct pose_attack {
 extern const struct pose_attack pose_exec_attacks[], pose_pid_attacks[], pose_user_attacks[],
 	pose_message_attacks[], pose_again_attacks[];
 
+/* How long an answer is waited for: POSE_WAIT_MS of the environment. The agent waits 5 s for the
+ * ACK of its PING. */
+int pose_wait_ms(void);
 void pose_tell(const struct pose *p, enum ask_got got);
 /* Tells that the attack could not be made, with errno's text, and ends the process. */
 _Noreturn void pose_unready(const struct pose *p, const char *what);

@@ -72,7 +72,7 @@ static void exec_after(struct pose *p, bool child_answers, bool answers_first)
 	if (!ask_send(fd))
 		pose_unready(p, "ask");
 	if (fork() == 0) {
-		pose_tell(p, ask_wait(fd, p->wanted, POSE_WAIT, child_answers));
+		pose_tell(p, ask_wait(fd, p->wanted, pose_wait_ms(), child_answers));
 		_exit(0);
 	}
 	if (answers_first)

@@ -94,7 +94,7 @@ static void ways_to_write(struct pose *p)
 		(void)close(gate[1]);
 		(void)pose_until_exec(gate[0]);
 		(void)ways[p->n % (sizeof(ways) / sizeof(ways[0]))](fd, out + own, n - own);
-		pose_tell(p, ask_wait(fd, p->wanted, POSE_WAIT, true));
+		pose_tell(p, ask_wait(fd, p->wanted, pose_wait_ms(), true));
 		_exit(0);
 	}
 	pose_become_trusted(p);
@@ -131,7 +131,7 @@ static void forged(struct pose *p)
 		(void)close(gate[1]);
 		(void)pose_until_exec(gate[0]);
 		bool sent = send_as(fd, out, n, as);
-		pose_tell(p, sent ? ask_wait(fd, p->wanted, POSE_WAIT, false) : ASK_REFUSED);
+		pose_tell(p, sent ? ask_wait(fd, p->wanted, pose_wait_ms(), false) : ASK_REFUSED);
 		_exit(0);
 	}
 	pose_become_trusted(p);
@@ -301,7 +301,7 @@ static void ring_writes(struct pose *p)
 		(void)close(gate[1]);
 		(void)pose_until_exec(gate[0]);
 		ring_send(&r, fd, out, n);
-		pose_tell(p, ask_wait(fd, p->wanted, POSE_WAIT, false));
+		pose_tell(p, ask_wait(fd, p->wanted, pose_wait_ms(), false));
 		_exit(0);
 	}
 	pose_become_trusted(p);

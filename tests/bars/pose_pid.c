@@ -114,7 +114,7 @@ static void ask_as(const struct pose *p, int fd)
 
 static void ask_again_as(const struct pose *p, int fd)
 {
-	pose_tell(p, ask_again(fd, p->wanted, POSE_WAIT));
+	pose_tell(p, ask_again(fd, p->wanted, pose_wait_ms()));
 }
 
 static void inherit(struct pose *p, const char *what, void (*fn)(const struct pose *p, int fd))

@@ -26,12 +26,12 @@ ROWS = [
     Row("A2", "r2", 50, 10, 1, 5000, needs="pids stop"),
     Row("A3", "r3", 1000, 20),
     Row("A3, memory shared", "r3-shared-memory", 1000, 10),
-    Row("A4, 0-3 ms", "r4", 1000, 20, 24),
-    Row("A4, the child answers", "r4-child-answers", 1000, 20, 24),
-    Row("A4, answered till then", "r4-answers", 1000, 20, 24),
-    Row("A4, after the PING", "r4-after-ping", 1000, 20, 24),
-    Row("A4, before accept", "r4-stopped", 1000, 5, 1, 5, needs="stop"),
-    Row("A4, at any moment", "r4-stopped-later", 200, 5, 1, 5, needs="stop"),
+    Row("A4, 0-3 ms", "r4", 1000, 20, 100),
+    Row("A4, the child answers", "r4-child-answers", 1000, 20, 100),
+    Row("A4, answered till then", "r4-answers", 1000, 20, 100),
+    Row("A4, after the PING", "r4-after-ping", 1000, 20, 100),
+    Row("A4, before accept", "r4-stopped", 1000, 5, 4, 5, needs="stop"),
+    Row("A4, at any moment", "r4-stopped-later", 200, 5, 4, 5, needs="stop"),
     Row("A5, su, child asks", "setuid-child-asks", 1000, 10, 4, 0, "su", "rooted", "root su"),
     Row("A5, su, asked before", "setuid-after-asking", 1000, 10, 8, 0, "su", "rooted", "root su"),
     Row("A5, newgrp", "setuid-after-asking", 1000, 10, 8, 0, "newgrp", "rooted", "root newgrp"),
@@ -164,8 +164,8 @@ class Posing:
                 return str(path)
         return None
 
-    def attack(self, row, tries, stall=None, uid=None, argv=()):
-        """What came of it: {"tries": .., "served": .., "refused": .., "silent": .., "unready": ..}, and seconds."""
+    def attack(self, row, tries, stall=None, uid=None, argv=(), wait_ms=6000):
+        """wait_ms: how long an attacker waits for an answer. What came of it: {"tries": .., "served": .., "refused": .., "silent": .., "unready": ..}, and seconds."""
         helper = str(self.deleted) if row.helper == "deleted" else self.program(row.helper) if row.helper else ""
         uid = uid or (other_uid(5) if row.wanted == "leader" else self.uid)
         stall = row.stall if stall is None else stall
@@ -173,7 +173,7 @@ class Posing:
         done = subprocess.run([str(a) for a in (*argv, self.pose, row.attack, self.w.socket, self.trusted, self.id(row.wanted),
                                                 uid, tries, row.jobs, stall, helper, *self.agents())],
                               capture_output=True, text=True, timeout=3600, check=False, cwd=self.w.dir,
-                              env={"PATH": "/usr/bin:/bin"})
+                              env={"PATH": "/usr/bin:/bin", "POSE_WAIT_MS": str(wait_ms)})
         if done.returncode != 0:
             raise AssertionError(f"{row.attack}: {done.returncode}: {done.stdout}{done.stderr}")
         result = json.loads(done.stdout)

@@ -13,7 +13,9 @@
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -189,6 +191,73 @@ static void the_same_program_started_anew_is_seen(void **state)
 	assert_int_equal(writ_snapshot_recheck(&pin, &before, &err), WRIT_EUNAUTH);
 	assert_non_null(strstr(err.msg, "auxv"));
 	writ_snapshot_done(&before);
+	writ_pin_close(&pin);
+	child_end(&c);
+}
+
+/* Runs itself again and again, each time at the same addresses and in step with the test. */
+static int run_again(char **argv)
+{
+	int go = atoi(argv[2]), ready = atoi(argv[3]);
+	(void)personality(ADDR_NO_RANDOMIZE);
+	child_ready(ready);
+	child_wait(go);
+	(void)execv("/proc/self/exe", argv);
+	return 1;
+}
+
+static void start_again(int go, int ready, void *arg)
+{
+	char numbers[2][16];
+	(void)fcntl(go, F_SETFD, 0);
+	(void)fcntl(ready, F_SETFD, 0);
+	(void)snprintf(numbers[0], sizeof(numbers[0]), "%d", go);
+	(void)snprintf(numbers[1], sizeof(numbers[1]), "%d", ready);
+	(void)personality(ADDR_NO_RANDOMIZE);
+	(void)execl(arg, arg, "again", numbers[0], numbers[1], (char *)NULL);
+}
+
+/* Not even auxv tells, so the program itself is held. */
+static void the_same_program_at_the_same_addresses_is_seen(void **state)
+{
+	(void)state;
+	char me[4096], byte;
+	ssize_t n = readlink("/proc/self/exe", me, sizeof(me) - 1);
+	assert_true(n > 0);
+	me[n] = '\0';
+	struct child c = child_start(start_again, me);
+	for (int i = 0; i < 2; i++) { /* from the second run on argv[0] and all else is the same */
+		child_go(&c);
+		assert_int_equal(read(c.ready, &byte, 1), 1);
+	}
+	struct writ_pin pin;
+	pin_child(&c, &pin);
+	assert_int_equal(writ_pin_hold_program(&pin, NULL), WRIT_OK);
+	assert_true(pin.programfd >= 0);
+	struct writ_snapshot before, after;
+	take(&pin, &before);
+	struct writ_err err;
+	assert_int_equal(writ_snapshot_recheck(&pin, &before, &err), WRIT_OK);
+	child_go(&c);
+	assert_int_equal(read(c.ready, &byte, 1), 1);
+	take(&pin, &after);
+	assert_int_equal(writ_snapshot_same(&before, &after, &err), WRIT_OK);
+	assert_int_equal(writ_snapshot_recheck(&pin, &before, &err), WRIT_EUNAUTH);
+	assert_non_null(strstr(err.msg, "another program"));
+	writ_snapshot_done(&before);
+	writ_snapshot_done(&after);
+	writ_pin_close(&pin);
+	child_end(&c);
+}
+
+static void what_chooses_its_addresses_holds_nothing(void **state)
+{
+	(void)state;
+	struct child c = child_start(child_idle, NULL);
+	struct writ_pin pin;
+	pin_child(&c, &pin);
+	assert_int_equal(writ_pin_hold_program(&pin, NULL), WRIT_OK);
+	assert_int_equal(pin.programfd, -1);
 	writ_pin_close(&pin);
 	child_end(&c);
 }
@@ -455,12 +524,16 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[0], "idle") == 0)
 		return pause(); /* a test runs this file in a child */
+	if (argc == 4 && strcmp(argv[1], "again") == 0)
+		return run_again(argv);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_process_is_pinned_until_it_ends),
 		cmocka_unit_test(callers_without_a_name_here_are_refused),
 		cmocka_unit_test(a_socket_gives_the_facts),
 		cmocka_unit_test(another_program_is_seen),
 		cmocka_unit_test(the_same_program_started_anew_is_seen),
+		cmocka_unit_test(the_same_program_at_the_same_addresses_is_seen),
+		cmocka_unit_test(what_chooses_its_addresses_holds_nothing),
 		cmocka_unit_test(a_zombie_is_refused),
 		cmocka_unit_test(a_process_without_its_main_thread_is_refused),
 		cmocka_unit_test(ids_come_from_status_where_the_pidfd_has_none),
