@@ -76,7 +76,7 @@ static void send_reply(struct attestor *a)
 	int tries = 0;
 	while (!a->over && send(a->fd, a->reply.p, a->reply.n, MSG_NOSIGNAL) < 0) {
 		struct pollfd p = { .fd = a->fd, .events = POLLOUT };
-		if (errno == EAGAIN)
+		if (errno != EINTR && writ_talk_is_passing(errno))
 			(void)poll(&p, 1, -1);
 		else if (errno == EPIPE || errno == ECONNRESET || ++tries == TRIES_MAX)
 			a->over = true;

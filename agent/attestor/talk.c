@@ -4,6 +4,8 @@
 #include "attest/codec.h"
 #include "base/mem.h"
 
+#include <errno.h>
+
 void writ_talk_put_request(const struct writ_talk_request *q, struct writ_buf *out)
 {
 	writ_buf_add_byte(out, (uint8_t)q->op);
@@ -78,4 +80,9 @@ writ_rc writ_talk_get_reply(
 		return writ_fail(err, WRIT_EPROTO, "not an answer of the attestation process");
 	*ret = a;
 	return WRIT_OK;
+}
+
+bool writ_talk_is_passing(int error)
+{
+	return error == EAGAIN || error == EINTR || error == ENOMEM || error == ENOBUFS;
 }

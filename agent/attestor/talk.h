@@ -56,4 +56,8 @@ void writ_talk_put_reply(const struct writ_talk_reply *r, struct writ_buf *out);
 WRIT_MUST writ_rc writ_talk_get_reply(
 	struct writ_str bytes, struct writ_talk_reply *ret, struct writ_err *err);
 
+/* Of a system call on the socket between the two: is it to be made again? It would have to wait, or
+ * the kernel had no memory just now. */
+bool writ_talk_is_passing(int error);
+
 #endif

@@ -5,7 +5,7 @@ import collections
 import errno
 
 from bar import Verdict
-from faulty import NEEDED, Faults, sequence, try_fault
+from faulty import NEEDED, Faults, errors_of, sequence, try_fault
 from kit.world import World
 from posing import ROWS, Posing
 
@@ -27,7 +27,7 @@ def main():
         v.note("calls in the sequence", len(todo))
         for note, i in todo:
             results = []
-            for error in ERRORS:
+            for error in errors_of(note, ERRORS):
                 got, fired = try_fault(p, faults, note, i, error, lambda: p.ask_once(p.honest_uid))
                 results.append(f"{errno.errorcode[error]}:{got}{'' if fired else '-'}")
                 counts["made"] += fired

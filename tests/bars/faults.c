@@ -124,6 +124,21 @@ static void read_fd(uint32_t tid, uint64_t fd, char *out, size_t size)
 	out[n < 0 ? 0 : n] = '\0';
 }
 
+/* A socket of packets is the one between the agent's own processes. */
+static bool is_of_packets(uint32_t tid, uint64_t fd)
+{
+	int type = 0, pidfd = (int)syscall(SYS_pidfd_open, tid, O_EXCL /* a thread will do */);
+	int copy = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, (int)fd, 0);
+	socklen_t n = sizeof(type);
+	bool is = copy >= 0 && getsockopt(copy, SOL_SOCKET, SO_TYPE, &type, &n) == 0 &&
+		type == SOCK_SEQPACKET;
+	if (copy >= 0)
+		(void)close(copy);
+	if (pidfd >= 0)
+		(void)close(pidfd);
+	return is;
+}
+
 static void describe(const struct seccomp_notif *q, char note[NOTE_LEN])
 {
 	char detail[100] = "?";
@@ -144,6 +159,9 @@ static void describe(const struct seccomp_notif *q, char note[NOTE_LEN])
 	} else if (calls[i].detail == BY_FD) {
 		bool second = q->data.nr == SYS_epoll_ctl;
 		read_fd(q->pid, arg[second ? 2 : 0], detail, sizeof(detail));
+		if (strncmp(detail, "socket:", 7) == 0 &&
+			is_of_packets(q->pid, arg[second ? 2 : 0]))
+			(void)snprintf(detail, sizeof(detail), "packets");
 	} else if (calls[i].detail == BY_OPTION) {
 		(void)snprintf(detail, sizeof(detail), "option %d", (int)arg[2]);
 	} else {

@@ -13,7 +13,7 @@ from kit.proc import IS_ROOT
 from kit.world import Case, main
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bars"))
-from faulty import NEEDED, Faults, sequence, try_fault  # noqa: E402
+from faulty import NEEDED, Faults, errors_of, sequence, try_fault  # noqa: E402
 from posing import ROWS, Honest, Posing  # noqa: E402
 
 STALL_MS, WAIT_MS = 100, 800  # the bar's are longer
@@ -77,12 +77,13 @@ class Faulty(Case):
         other = next(row for row in ROWS if row.attack == "other")
         before, agents = p.descriptors(), p.agents()
         for note, i in sequence(p, self.faults):
+            error = errors_of(note, [errno.EIO, errno.ENOMEM])[0]
             with self.subTest(note, i=i):
-                got, fired = try_fault(p, self.faults, note, i, errno.EIO, lambda: p.ask_once(p.honest_uid))
+                got, fired = try_fault(p, self.faults, note, i, error, lambda: p.ask_once(p.honest_uid))
                 struck += fired
                 if fired and NEEDED.match(note):
                     self.assertEqual(got, "R")
-                got, _ = try_fault(p, self.faults, note, i, errno.EIO, lambda: p.attack(other, 1))
+                got, _ = try_fault(p, self.faults, note, i, error, lambda: p.attack(other, 1))
                 self.assertEqual(got["served"], 0)
                 self.assertEqual(p.ask_once(p.honest_uid), "S")
                 self.assertLessEqual(p.settle(before), 0)
