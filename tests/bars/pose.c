@@ -207,9 +207,13 @@ static void wait_for_runs(void)
 static int attack(const struct pose_attack *a, struct pose *p, long tries, long jobs)
 {
 	p->n_results = a->n_results ? a->n_results : 1;
-	long left = (tries + p->n_results - 1) / p->n_results, busy = 0;
+	long left = (tries + p->n_results - 1) / p->n_results, again = left, busy = 0;
+	unsigned long unready = 0;
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	while (left > 0 || busy > 0) {
+	while (left > 0 || busy > 0 || (unready < all.count[ASK_UNREADY] && again > 0)) {
+		/* Another process of the machine may have had the pid that was wanted. */
+		for (; unready < all.count[ASK_UNREADY] && again > 0; unready++, again--)
+			left++;
 		busy = 0;
 		for (long i = 0; i < jobs; i++) {
 			if (!all.runs[i].stage && left > 0) {
