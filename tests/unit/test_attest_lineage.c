@@ -416,9 +416,11 @@ static void fork_and_wait(int go, int ready, void *arg)
 {
 	pid_t *pid = arg;
 	pid_t child = fork();
-	if (child == 0)
+	if (child == 0) {
+		alarm(60);
 		for (;;)
 			pause();
+	}
 	*pid = child;
 	child_ready(ready);
 	child_wait(go);
