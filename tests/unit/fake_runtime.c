@@ -114,7 +114,9 @@ static void *talk_main(void *arg)
 	ssize_t n = recv(t->fd, heard, sizeof(heard) - 1, 0);
 	if (n > 0) {
 		heard[n] = '\0';
+		pthread_mutex_lock(&t->f->lock);
 		(void)sscanf(heard, "GET %255s", t->f->target);
+		pthread_mutex_unlock(&t->f->lock);
 		t->f->requests++;
 		answer(t->f, t->fd);
 	}
@@ -165,8 +167,16 @@ static void open_port(struct fake_runtime *f)
 	f->port = ntohs(sin.sin_port);
 }
 
+void fake_runtime_target(struct fake_runtime *f, char out[256])
+{
+	pthread_mutex_lock(&f->lock);
+	memcpy(out, f->target, sizeof(f->target));
+	pthread_mutex_unlock(&f->lock);
+}
+
 void fake_runtime_start(struct fake_runtime *f, const char *path)
 {
+	assert_int_equal(pthread_mutex_init(&f->lock, NULL), 0);
 	if (path)
 		open_unix(f, path);
 	else
@@ -182,6 +192,7 @@ void fake_runtime_stop(struct fake_runtime *f)
 	while (f->talks > 0)
 		(void)poll(NULL, 0, 1);
 	close(f->fd);
+	pthread_mutex_destroy(&f->lock);
 	if (f->path[0])
 		(void)unlink(f->path);
 }

@@ -30,11 +30,13 @@ struct fake_runtime {
 	_Atomic int mood;
 	atomic_int requests, talks;
 	atomic_bool stop;
-	char target[256]; /* of the last request, once it is answered */
+	pthread_mutex_t lock;
+	char target[256]; /* of the last request; under lock */
 	pthread_t thread;
 };
 
 void fake_runtime_start(struct fake_runtime *f, const char *path); /* NULL: on a port */
 void fake_runtime_stop(struct fake_runtime *f);
+void fake_runtime_target(struct fake_runtime *f, char out[256]); /* of the last request */
 
 #endif

@@ -49,6 +49,7 @@ struct world {
 	struct writ_docker docker_self, podman_self;
 	struct writ_kubelet kubelet_self;
 	struct writ_asks *asks;
+	struct writ_buf golden; /* what a fake says may not go before it does */
 };
 
 static int open_world(void **state)
@@ -71,6 +72,7 @@ static int open_world(void **state)
 	w->podman_self.socket = w->podman_path;
 	w->kubelet_self =
 		(struct writ_kubelet){ .port = w->kubelet.port, .plain = true, .owner = geteuid() };
+	w->golden = WRIT_BUF(65536);
 	*state = w;
 	return 0;
 }
@@ -84,6 +86,7 @@ static int close_world(void **state)
 	fake_runtime_stop(&w->podman);
 	fake_runtime_stop(&w->kubelet);
 	assert_int_equal(writ_fs_remove_tree(w->dir, NULL), WRIT_OK);
+	writ_buf_done(&w->golden);
 	writ_free(w);
 	return 0;
 }
@@ -158,6 +161,13 @@ static void expect(struct question *q, const char *selectors, const char *note)
 	writ_answer_done(&q->answer);
 }
 
+static void heard(struct fake_runtime *f, const char *target)
+{
+	char got[256];
+	fake_runtime_target(f, got);
+	assert_string_equal(got, target);
+}
+
 #define DOCKER_SAYS                                                                                \
 	"docker:env:A=b\ndocker:image_config_digest:sha256:" G64                                   \
 	"\ndocker:image_id:web:1\ndocker:label:app:web\n"
@@ -169,7 +179,7 @@ static void docker_gives_labels_env_and_image(void **state)
 	open_asks(w, 0);
 	ask(w, "docker", H64, "", &q);
 	expect(&q, DOCKER_SAYS, "");
-	assert_string_equal(w->docker.target, "/containers/" H64 "/json");
+	heard(&w->docker, "/containers/" H64 "/json");
 	assert_int_equal(w->podman.requests, 0);
 }
 
@@ -177,9 +187,8 @@ static void podmans_recorded_answer_is_read(void **state)
 {
 	struct world *w = *state;
 	struct question q;
-	WRIT_AUTO(writ_buf_done) struct writ_buf body = WRIT_BUF(65536);
-	assert_int_equal(writ_fs_read(PODMAN_JSON, &body, NULL), WRIT_OK);
-	w->podman.body = writ_buf_cstr(&body);
+	assert_int_equal(writ_fs_read(PODMAN_JSON, &w->golden, NULL), WRIT_OK);
+	w->podman.body = writ_buf_cstr(&w->golden);
 	w->podman.mood = FAKE_ANSWERS_CHUNKED;
 	w->podman_self.version = "1.41";
 	open_asks(w, 0);
@@ -192,7 +201,7 @@ static void podmans_recorded_answer_is_read(void **state)
 		"1f7b3999fd596d5f424eceb4e82a3ee377739da81c2cf52b588b155aadee5186\n"
 		"docker:image_id:localhost/tiny:1\ndocker:label:app:web\ndocker:label:team:a:b\n",
 		"");
-	assert_string_equal(w->podman.target, "/v1.41/containers/" PODMAN_ID "/json");
+	heard(&w->podman, "/v1.41/containers/" PODMAN_ID "/json");
 }
 
 static void who_is_in_no_container_waits_for_nothing(void **state)
@@ -434,8 +443,7 @@ static void a_container_that_is_not_listed_yet_is_asked_for_again(void **state)
 {
 	struct world *w = *state;
 	struct question q;
-	WRIT_AUTO(writ_buf_done) struct writ_buf body = WRIT_BUF(65536);
-	assert_int_equal(writ_fs_read(KUBELET_JSON, &body, NULL), WRIT_OK);
+	assert_int_equal(writ_fs_read(KUBELET_JSON, &w->golden, NULL), WRIT_OK);
 	w->kubelet.body = "{\"items\":[]}";
 	open_asks(w, 0);
 	start(w, "containerd", H64, UUID, &q);
@@ -443,10 +451,10 @@ static void a_container_that_is_not_listed_yet_is_asked_for_again(void **state)
 	while (w->kubelet.requests < 3)
 		(void)writ_loop_run_until(w->loop, &never, writ_mono_ms() + 1);
 	assert_false(q.done);
-	w->kubelet.body = writ_buf_cstr(&body);
+	w->kubelet.body = writ_buf_cstr(&w->golden);
 	finish(w, &q);
 	expect(&q, POD_SAYS, "");
-	assert_string_equal(w->kubelet.target, "/pods");
+	heard(&w->kubelet, "/pods");
 }
 
 static void a_port_of_somebody_else_is_not_the_kubelet(void **state)
