@@ -278,6 +278,30 @@ static void deleted_file(struct pose *p)
 	run_inherited(p, program);
 }
 
+/* --- T42: a program that nobody has seen before --- */
+
+/* A copy of the trusted program with other bytes behind it, in the folder that helper names. */
+static void new_binary(struct pose *p)
+{
+	char path[4096];
+	(void)snprintf(path, sizeof(path), "%s/new-%d-%u", p->helper, (int)getpid(), p->n);
+	struct pose trusted = *p;
+	trusted.self = p->trusted;
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+	(void)copy_self(&trusted, fd);
+	if (write(fd, path, strlen(path)) < 0 || fchmod(fd, 0755) != 0)
+		pose_unready(p, "make a new program");
+	(void)close(fd);
+	if (fork() == 0) {
+		pose_drop(p);
+		(void)dup2(p->report, STDOUT_FILENO);
+		(void)execl(path, path, "ask", p->socket, p->wanted, (char *)NULL);
+		pose_unready(p, "run it");
+	}
+	(void)wait(NULL);
+	(void)unlink(path);
+}
+
 /* --- A10: the main thread has ended, another one asks --- */
 
 static struct pose *of_thread;
@@ -318,6 +342,7 @@ const struct pose_attack pose_user_attacks[] = {
 	{ "mm-map-without-namespace", mm_map_without_namespace, 0 },
 	{ "memory-file", memory_file, 0 },
 	{ "deleted-file", deleted_file, 0 },
+	{ "new-binary", new_binary, 0 },
 	{ "leader-exits", leader_exits, 0 },
 	{ NULL, NULL, 0 },
 };

@@ -68,6 +68,9 @@ ROWS = [
 ]
 
 
+HASH_ROW = Row("T42, new programs", "new-binary", 10000, 200, 4, 0, "folder", "hashed", "root")
+
+
 class Honest:
     """The trusted program, asking again and again by new connections of one process."""
 
@@ -166,7 +169,8 @@ class Posing:
 
     def attack(self, row, tries, stall=None, uid=None, argv=(), wait_ms=6000):
         """wait_ms: how long an attacker waits for an answer. What came of it: {"tries": .., "served": .., "refused": .., "silent": .., "unready": ..}, and seconds."""
-        helper = str(self.deleted) if row.helper == "deleted" else self.program(row.helper) if row.helper else ""
+        helpers = {"deleted": lambda: str(self.deleted), "folder": lambda: str(self.w.dir), "": lambda: ""}
+        helper = helpers.get(row.helper, lambda: self.program(row.helper))()
         uid = uid or (other_uid(5) if row.wanted == "leader" else self.uid)
         stall = row.stall if stall is None else stall
         begin = time.monotonic()

@@ -4,6 +4,7 @@
  * a connection, hands the connection on, becomes another program.
  *
  * usage: trusted ask SOCKET WANTED [PAUSE-MS]   ask once, or until SIGTERM with that pause
+ *        trusted late MS SOCKET WANTED         ask once after that time
  *        trusted sleep MS
  *        trusted [open-]fork|grand|exec|pass|child|kin|return|anew SOCKET WANTED OTHER REPORT-FD
  * WANTED is the identity that counts as served. For the last line: OTHER is run as
@@ -127,6 +128,10 @@ int main(int argc, char **argv)
 		return usleep((useconds_t)atoi(argv[2]) * 1000);
 	if (argc >= 4 && strcmp(argv[1], "ask") == 0)
 		return ask_often(argv[2], argv[3], argc > 4 ? atoi(argv[4]) : -1);
+	if (argc == 5 && strcmp(argv[1], "late") == 0) {
+		(void)usleep((useconds_t)atoi(argv[2]) * 1000);
+		return ask_often(argv[3], argv[4], -1);
+	}
 	if (argc != 6)
 		return 2;
 	int fd = ask_connect(argv[2]);
