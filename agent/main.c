@@ -90,17 +90,35 @@ static writ_rc serve(struct writ_loop *loop, const struct writ_agent_config *cfg
 	return p.why.rc;
 }
 
-static writ_rc run(
-	const struct writ_agent_config *cfg, struct writ_secret *token, struct writ_err *err)
+/* Two processes, and the one that goes on without capabilities. Where a filter forbids to give them
+ * up they end by running the program once more. */
+static writ_rc become_two(const struct writ_agent_config *cfg, const struct writ_secret *token,
+	char **argv, struct writ_split *split, int *keeper, struct writ_err *err)
+{
+	const char *handed = getenv(WRIT_SPLIT_ENV);
+	if (handed)
+		return writ_split_take(cfg, handed, split, keeper, err);
+	*keeper = writ_agent_start_keeper(cfg);
+	writ_rc rc = writ_split(cfg, split, err);
+	if (rc != WRIT_EUNSUP)
+		return rc;
+	if (token->n)
+		return writ_wrap(err, rc,
+			"-joinToken cannot be used here (put it into a file: -joinTokenFile)");
+	return writ_split_hand_on(split, *keeper, argv, err);
+}
+
+static writ_rc run(const struct writ_agent_config *cfg, struct writ_secret *token, char **argv,
+	struct writ_err *err)
 {
 	struct writ_loop *loop = NULL;
+	int keeper = -1;
 	WRIT_AUTO(writ_split_end) struct writ_split split = { .fd = -1 };
 	writ_rc rc = writ_daemon_open_log(&cfg->log, "writ-agent", err);
 	if (rc != WRIT_OK)
 		return rc;
 	writ_daemon_raise_limits();
-	int keeper = writ_agent_start_keeper(cfg);
-	rc = writ_split(cfg, &split, err);
+	rc = become_two(cfg, token, argv, &split, &keeper, err);
 	if (rc == WRIT_OK)
 		rc = writ_loop_new(&loop, err);
 	if (rc != WRIT_OK)
@@ -140,7 +158,7 @@ static writ_rc command(bool validate, int argc, char **argv, struct writ_err *er
 			"trust_bundle_url is not supported: fetch the bundle yourself and set "
 			"trust_bundle_path");
 	if (rc == WRIT_OK && !validate)
-		rc = run(&cfg, &token, err);
+		rc = run(&cfg, &token, argv - 2, err);
 	writ_secret_done(&token);
 	writ_agent_config_done(&cfg);
 	if (rc == WRIT_OK && validate)

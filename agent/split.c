@@ -9,8 +9,12 @@
 #include "base/mem.h"
 #include "crypto/digest.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
 
@@ -99,9 +103,52 @@ writ_rc writ_split(const struct writ_agent_config *c, struct writ_split *ret, st
 	rc = spawn(c, ret, err);
 	if (rc == WRIT_OK)
 		rc = writ_serving_drop_caps(err);
-	if (rc != WRIT_OK)
+	if (rc != WRIT_OK && rc != WRIT_EUNSUP)
 		writ_split_end(ret);
 	return rc;
+}
+
+static bool close_on_exec(int fd, bool on)
+{
+	return fd < 0 || fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0) == 0;
+}
+
+writ_rc writ_split_hand_on(
+	const struct writ_split *s, int keeper, char *const *argv, struct writ_err *err)
+{
+	WRIT_AUTO(writ_freep)
+	char *handed = writ_asprintf("%d %d %d", s->fd, (int)s->pid, keeper + 1);
+	if (setenv(WRIT_SPLIT_ENV, handed, 1) == 0 && close_on_exec(s->fd, false) &&
+		close_on_exec(keeper, false))
+		(void)execv("/proc/self/exe", argv);
+	return writ_fail_errno(err, errno, "run the agent again without capabilities");
+}
+
+static bool take_number(struct writ_str *text, uint64_t *ret)
+{
+	struct writ_str word;
+	(void)writ_str_cut(text, ' ', &word);
+	return writ_parse_u64(word, 0, INT32_MAX, ret, NULL) == WRIT_OK;
+}
+
+writ_rc writ_split_take(const struct writ_agent_config *c, const char *handed,
+	struct writ_split *ret, int *keeper, struct writ_err *err)
+{
+	struct writ_str text = writ_cstr(handed);
+	uint64_t fd = 0, pid = 0, next = 0;
+	*ret = (struct writ_split){ .fd = -1 };
+	*keeper = -1;
+	if (!take_number(&text, &fd) || !take_number(&text, &pid) || !take_number(&text, &next) ||
+		!close_on_exec((int)fd, true) || !close_on_exec((int)next - 1, true))
+		return writ_fail(
+			err, WRIT_EINVAL, WRIT_SPLIT_ENV " is for the agent's own use: unset it");
+	(void)unsetenv(WRIT_SPLIT_ENV);
+	ret->fd = (int)fd;
+	ret->pid = (pid_t)pid;
+	*keeper = (int)next - 1;
+	pick_attestors(c, ret);
+	ret->wants = always_wanted(c);
+	return writ_serving_drop_caps(err);
 }
 
 void writ_split_end(struct writ_split *s)

@@ -18,9 +18,18 @@ struct writ_split {
 	unsigned wants; /* enum writ_attest_flag that the configuration asks for always */
 };
 
-/* WRIT_EPRECOND: the agent must not start in these namespaces; the message says what to change. */
+/* WRIT_EPRECOND: the agent must not start in these namespaces; the message says what to change.
+ * WRIT_EUNSUP: it is done (*ret is good), but for the capabilities, which end with an exec only:
+ * that is writ_split_hand_on, and in the program's second life writ_split_take. */
 WRIT_MUST writ_rc writ_split(
 	const struct writ_agent_config *c, struct writ_split *ret, struct writ_err *err);
+/* Runs the program again with its arguments; returns when that failed. keeper: a descriptor that
+ * goes along, or -1. */
+WRIT_MUST writ_rc writ_split_hand_on(
+	const struct writ_split *s, int keeper, char *const *argv, struct writ_err *err);
+#define WRIT_SPLIT_ENV "WRIT_SPLIT" /* the value of this variable is what take wants */
+WRIT_MUST writ_rc writ_split_take(const struct writ_agent_config *c, const char *handed,
+	struct writ_split *ret, int *keeper, struct writ_err *err);
 void writ_split_end(struct writ_split *s); /* ends the attestation process; idempotent */
 
 #endif

@@ -118,13 +118,17 @@ static writ_rc keep_caps(uint64_t keep, struct writ_err *err)
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (syscall(SYS_capget, &head, caps) != 0)
 		return writ_fail_errno(err, errno, "read the capabilities");
+	bool too_many = false;
 	for (size_t i = 0; i < WRIT_COUNT(caps); i++) {
-		caps[i].permitted &= (uint32_t)(keep >> 32 * i);
+		uint32_t mask = (uint32_t)(keep >> 32 * i);
+		too_many = too_many || caps[i].permitted & ~mask;
+		caps[i].permitted &= mask;
 		caps[i].effective = caps[i].permitted;
 		caps[i].inheritable = 0;
 	}
-	if (syscall(SYS_capset, &head, caps) != 0)
-		return writ_fail_errno(err, errno, "give up capabilities");
+	if (too_many && syscall(SYS_capset, &head, caps) != 0)
+		return writ_fail(err, errno == EPERM ? WRIT_EUNSUP : WRIT_EIO,
+			"give up capabilities: capset: %s", strerror(errno));
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return writ_fail_errno(err, errno, "give up new privileges");
 	return WRIT_OK;

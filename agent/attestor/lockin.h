@@ -9,7 +9,9 @@
  * system calls that look: no socket, no exec, no signal, no write to a file. An attempt to trace,
  * to reach into another process or to open a socket ends it. */
 WRIT_MUST writ_rc writ_attestor_lock_in(struct writ_err *err);
-/* The process that parses what callers write: no capability is left, none can come back. */
+/* The process that parses what callers write: no capability is left, none can come back.
+ * WRIT_EUNSUP: a system call filter forbids capset. For a user that is not root they end with the
+ * next exec then. */
 WRIT_MUST writ_rc writ_serving_drop_caps(struct writ_err *err);
 
 #endif

@@ -22,6 +22,12 @@ static writ_rc prepare_folder(const char *socket, const struct group *g, struct 
 	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "folder of the admin socket");
 }
 
+static bool is_of_group(const char *path, gid_t group)
+{
+	struct stat st;
+	return lstat(path, &st) == 0 && st.st_gid == group;
+}
+
 writ_rc writ_listen_admin(const char *path, struct writ_admin_socket *ret, struct writ_err *err)
 {
 	WRIT_AUTO(writ_closep) int fd = -1;
@@ -33,7 +39,7 @@ writ_rc writ_listen_admin(const char *path, struct writ_admin_socket *ret, struc
 	if (rc != WRIT_OK)
 		return rc;
 	/* First the group, then the mode: never open to another group for a moment. */
-	if (g && lchown(path, (uid_t)-1, s.group) == 0) {
+	if (g && (is_of_group(path, s.group) || lchown(path, (uid_t)-1, s.group) == 0)) {
 		if (chmod(path, 0660) != 0)
 			return writ_fail_errno(err, errno, "open %s to its group", path);
 	} else {

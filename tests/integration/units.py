@@ -14,8 +14,7 @@ from kit.world import World, main, path_selector
 
 UNITS = BIN.parent / "deploy"
 EXAMPLES = Path(__file__).resolve().parents[2] / "deploy" / "conf"
-# The agent gives up its capabilities by capset, for which alone systemd-analyze counts all of @privileged: 0.2.
-EXPOSURE = {"writ-server.service": 1.5, "writ-agent.service": 2.2, "writ-gate@.service": 1.5}
+EXPOSURE = {"writ-server.service": 1.5, "writ-agent.service": 2.0, "writ-gate@.service": 1.5}
 FORBIDDEN_FOR_THE_AGENT = ("ProtectProc", "ProcSubset", "PrivateUsers", "PrivatePIDs")
 
 
@@ -88,6 +87,8 @@ class Units(unittest.TestCase):
             w.entry("me", f"unix:uid:{os.geteuid()}", path_selector(BIN / "writ"))
             done = w.scene.run([BIN / "writ", "svid", "fetch", "-timeout", "5s"], env=w.endpoint)
             self.assertEqual(done.returncode, 0, done.stderr)
+            status = Path(f"/proc/{w.agent.run.pid}/status").read_text()
+            self.assertRegex(status, r"CapPrm:\t0+\n")
         except BaseException:
             w.scene.dump()
             raise
