@@ -6,11 +6,11 @@
  * usage: trusted ask SOCKET WANTED [PAUSE-MS]   ask once, or until SIGTERM with that pause
  *        trusted late MS SOCKET WANTED         ask once after that time
  *        trusted sleep MS
- *        trusted [open-]fork|grand|exec|pass|child|kin|return|anew SOCKET WANTED OTHER REPORT-FD
- * WANTED is the identity that counts as served. For the last line: OTHER is run as
- * OTHER inherited|again CONNECTION-FD WANTED REPORT-FD; child and kin are forks that stay this
- * program, the one with the connection, the other with one of its own; open-: the connection has a
- * stream that was served. */
+ *        trusted [open-]fork|grand|exec|pass|child|kin|orphan|return|anew SOCKET WANTED OTHER
+ * REPORT-FD WANTED is the identity that counts as served. For the last line: OTHER is run as OTHER
+ * inherited|again CONNECTION-FD WANTED REPORT-FD; child and kin are forks that stay this program,
+ * the one with the connection, the other with one of its own; open-: the connection has a stream
+ * that was served. */
 #include "ask.h"
 
 #include <signal.h>
@@ -104,6 +104,21 @@ static int do_stay(int fd, char **arg, const char *own)
 	return write(atoi(arg[2]), &got, 1) == 1 ? 0 : 1;
 }
 
+/* The same, when its parent is no more. */
+static int do_orphan(char **arg, const char *own)
+{
+	int gate[2];
+	char got;
+	if (pipe(gate) != 0)
+		return 1;
+	if (fork() != 0)
+		return 0;
+	(void)close(gate[1]);
+	(void)!read(gate[0], &got, 1);
+	got = (char)ask_anew(own, arg[0]);
+	return write(atoi(arg[2]), &got, 1) == 1 ? 0 : 1;
+}
+
 static int do_with(const char *what, int fd, char **arg, const char *path)
 {
 	static const struct {
@@ -116,6 +131,8 @@ static int do_with(const char *what, int fd, char **arg, const char *path)
 		return do_stay(fd, arg, NULL);
 	if (strcmp(what, "kin") == 0)
 		return do_stay(fd, arg, path);
+	if (strcmp(what, "orphan") == 0)
+		return do_orphan(arg, path);
 	for (size_t i = 0; i < sizeof(execs) / sizeof(execs[0]); i++)
 		if (strcmp(what, execs[i].name) == 0)
 			return do_fork(fd, arg, execs[i].generations);

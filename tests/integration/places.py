@@ -49,22 +49,7 @@ def join(*folders):
     return run
 
 
-@unittest.skipUnless(IS_ROOT, "needs root, to make cgroups")
-class Places(Case):
-    @classmethod
-    def prepare(cls):
-        w, cls.made, cls.n = cls.world, [], 0
-        conf = w.agent.conf.read_text()
-        w.agent.conf.write_text(conf.replace("plugins {", "plugins {\n\tWorkloadAttestor \"slurm\" {\n\t\tplugin_data {}\n\t}", 1))
-        w.start()
-        cls.posing = Posing(w)
-        cls.posing.trusted, cls.posing.pose = w.tool("trusted", PROGRAMS), w.tool("pose", PROGRAMS)
-        for selector in WANTED:
-            w.entry(f"victim/{WANTED.index(selector)}", selector)
-        w.entry("roots", f"container:id:{ROOTS_HEX}")
-        w.entry("host", "cgroup:path:/", f"unix:uid:{UID}")
-        wait_for(lambda: cls.posing.ask_once(UID, "host") == "S", 5, "the agent has the entries")
-
+class InCgroups(Case):
     @classmethod
     def tearDownClass(cls):
         for folder in reversed(cls.made):
@@ -86,6 +71,23 @@ class Places(Case):
                 at.chmod(mode)
                 os.chown(at, owner, owner)
         return at
+
+
+@unittest.skipUnless(IS_ROOT, "needs root, to make cgroups")
+class Places(InCgroups):
+    @classmethod
+    def prepare(cls):
+        w, cls.made, cls.n = cls.world, [], 0
+        conf = w.agent.conf.read_text()
+        w.agent.conf.write_text(conf.replace("plugins {", "plugins {\n\tWorkloadAttestor \"slurm\" {\n\t\tplugin_data {}\n\t}", 1))
+        w.start()
+        cls.posing = Posing(w)
+        cls.posing.trusted, cls.posing.pose = w.tool("trusted", PROGRAMS), w.tool("pose", PROGRAMS)
+        for selector in WANTED:
+            w.entry(f"victim/{WANTED.index(selector)}", selector)
+        w.entry("roots", f"container:id:{ROOTS_HEX}")
+        w.entry("host", "cgroup:path:/", f"unix:uid:{UID}")
+        wait_for(lambda: cls.posing.ask_once(UID, "host") == "S", 5, "the agent has the entries")
 
     def ask_in(self, *folders, wanted="victim", uid=UID):
         into = join(*folders)
@@ -158,6 +160,47 @@ class Places(Case):
         if done.returncode and "unshare" in done.stderr:
             self.skipTest("unprivileged user namespaces are off here")
         self.assertEqual(done.stdout[:1], "R", done.stderr)
+
+
+@unittest.skipUnless(IS_ROOT, "needs root, to make cgroups")
+class Lineage(InCgroups):
+    """An entry names a unit's main process: what comes from that one is not it."""
+    ROUNDS = 10
+    COMERS = ["child", "kin", "open-orphan", "fork", "grand", "exec", "open-fork", "open-exec", "anew"]
+
+    @classmethod
+    def prepare(cls):
+        w, cls.made, cls.n = cls.world, [], 0
+        w.start()
+        cls.posing = Posing(w)
+        cls.posing.trusted, cls.posing.pose = w.tool("trusted", PROGRAMS), w.tool("pose", PROGRAMS)
+
+    def unit(self):
+        """A new unit with an entry for its main process."""
+        type(self).n += 1
+        name = f"writ-main-{UID}-{self.n}.service"
+        self.world.entry(f"main/{self.n}", f"systemd:id:{name}", f"unix:path:{self.posing.trusted}", "proc:main:true")
+        return self.make(hierarchies()[0], f"system.slice/{name}")
+
+    def start_main(self, *argv):
+        p = self.posing
+        argv = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", p.trusted, *argv]
+        done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=20, check=False,
+                              preexec_fn=join(self.unit()), cwd="/", env={"POSE_SOCKET": str(self.world.socket)})
+        return done.stdout[:1]
+
+    def wanted(self):
+        return self.posing.id(f"main/{self.n + 1}")
+
+    def test_the_main_process_is_served(self):
+        for _ in range(self.ROUNDS):
+            self.assertEqual(self.start_main("ask", self.world.socket, self.wanted()), "S")
+
+    def test_who_comes_from_it_is_not(self):
+        for how in self.COMERS:
+            for _ in range(self.ROUNDS):
+                with self.subTest(how):
+                    self.assertEqual(self.start_main(how, self.world.socket, self.wanted(), self.posing.pose, 1), "R")
 
 
 @unittest.skipUnless(IS_ROOT and not IN_CONTAINER, "needs root and the machine's own namespaces")
