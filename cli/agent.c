@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* writ agent list | show | count | ban | evict */
 #include "convert.h"
+#include "pages.h"
 #include "print.h"
 #include "session.h"
 
@@ -12,7 +13,6 @@
 #include "spire/api/server/agent/v1/agent.pb-c.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <string.h>
 
 #define SERVICE "/spire.api.server.agent.v1.Agent/"
@@ -86,43 +86,43 @@ static void print_agent(const Spire__Api__Types__Agent *a)
 	putchar('\n');
 }
 
-/* All pages into one JSON list or onto the terminal. */
+typedef Spire__Api__Server__Agent__V1__ListAgentsResponse agents_page;
+
+static ProtobufCMessage *const *items(const ProtobufCMessage *m, size_t *n)
+{
+	const agents_page *r = (const void *)m;
+	*n = r->n_agents;
+	return (ProtobufCMessage *const *)(void *)r->agents;
+}
+
+static const char *next_page(const ProtobufCMessage *m)
+{
+	return ((const agents_page *)(const void *)m)->next_page_token;
+}
+
+static void print_item(const ProtobufCMessage *m)
+{
+	print_agent((const void *)m);
+}
+
 static writ_rc list_pages(struct writ_session *s, struct filter *f, struct writ_err *err)
 {
 	Spire__Api__Server__Agent__V1__ListAgentsRequest req =
 		SPIRE__API__SERVER__AGENT__V1__LIST_AGENTS_REQUEST__INIT;
+	const struct writ_pages pages = { .method = SERVICE "ListAgents",
+		.request = &req.base,
+		.page_token = &req.page_token,
+		.response = &spire__api__server__agent__v1__list_agents_response__descriptor,
+		.name = "agents",
+		.items = items,
+		.next = next_page,
+		.print = print_item };
+	size_t total;
 	req.filter = &f->list;
 	req.page_size = 1000;
-	json_t *all = json_array();
-	size_t total = 0;
-	WRIT_AUTO(writ_freep) char *token = NULL;
-	writ_rc rc;
-	for (;;) {
-		ProtobufCMessage *m;
-		rc = writ_session_call(s, SERVICE "ListAgents", &req.base,
-			&spire__api__server__agent__v1__list_agents_response__descriptor, &m, err);
-		if (rc != WRIT_OK)
-			break;
-		const Spire__Api__Server__Agent__V1__ListAgentsResponse *r = (const void *)m;
-		for (size_t i = 0; i < r->n_agents; i++) {
-			if (s->json)
-				json_array_append_new(all, writ_pb_to_json(&r->agents[i]->base));
-			else
-				print_agent(r->agents[i]);
-		}
-		total += r->n_agents;
-		writ_free(token);
-		token = writ_strdup(r->next_page_token);
-		writ_pb_free(m);
-		req.page_token = token;
-		if (!token[0])
-			break;
-	}
-	if (rc == WRIT_OK && s->json)
-		writ_print_json_value(json_pack("{s:O,s:s}", "agents", all, "next_page_token", ""));
-	else if (rc == WRIT_OK)
+	writ_rc rc = writ_pages_print(s, &pages, &total, err);
+	if (rc == WRIT_OK && !s->json)
 		printf("%zu attested agent%s\n", total, total == 1 ? "" : "s");
-	json_decref(all);
 	return rc;
 }
 

@@ -3,6 +3,7 @@
 #include "entry_form.h"
 #include "entry_lint.h"
 #include "preview.h"
+#include "pages.h"
 #include "print.h"
 #include "session.h"
 
@@ -417,43 +418,43 @@ static writ_rc show_one(struct writ_session *s, const char *id, struct writ_err 
 	return WRIT_OK;
 }
 
+typedef Spire__Api__Server__Entry__V1__ListEntriesResponse entries_page;
+
+static ProtobufCMessage *const *items(const ProtobufCMessage *m, size_t *n)
+{
+	const entries_page *r = (const void *)m;
+	*n = r->n_entries;
+	return (ProtobufCMessage *const *)(void *)r->entries;
+}
+
+static const char *next_page(const ProtobufCMessage *m)
+{
+	return ((const entries_page *)(const void *)m)->next_page_token;
+}
+
+static void print_item(const ProtobufCMessage *m)
+{
+	writ_entry_print(stdout, (const void *)m);
+}
+
 static writ_rc show_pages(struct writ_session *s, struct filter *f, struct writ_err *err)
 {
 	Spire__Api__Server__Entry__V1__ListEntriesRequest req =
 		SPIRE__API__SERVER__ENTRY__V1__LIST_ENTRIES_REQUEST__INIT;
+	const struct writ_pages pages = { .method = SERVICE "ListEntries",
+		.request = &req.base,
+		.page_token = &req.page_token,
+		.response = &spire__api__server__entry__v1__list_entries_response__descriptor,
+		.name = "entries",
+		.items = items,
+		.next = next_page,
+		.print = print_item };
+	size_t total;
 	req.filter = &f->list;
 	req.page_size = PAGE;
-	WRIT_AUTO(writ_freep) char *token = NULL;
-	json_t *all = json_array();
-	size_t total = 0;
-	writ_rc rc;
-	for (;;) {
-		ProtobufCMessage *m;
-		rc = writ_session_call(s, SERVICE "ListEntries", &req.base,
-			&spire__api__server__entry__v1__list_entries_response__descriptor, &m, err);
-		if (rc != WRIT_OK)
-			break;
-		const Spire__Api__Server__Entry__V1__ListEntriesResponse *r = (const void *)m;
-		for (size_t i = 0; i < r->n_entries; i++) {
-			if (s->json)
-				json_array_append_new(all, writ_pb_to_json(&r->entries[i]->base));
-			else
-				writ_entry_print(stdout, r->entries[i]);
-		}
-		total += r->n_entries;
-		writ_free(token);
-		token = writ_strdup(r->next_page_token);
-		writ_pb_free(m);
-		req.page_token = token;
-		if (!token[0])
-			break;
-	}
-	if (rc == WRIT_OK && s->json)
-		writ_print_json_value(
-			json_pack("{s:O,s:s}", "entries", all, "next_page_token", ""));
-	else if (rc == WRIT_OK)
+	writ_rc rc = writ_pages_print(s, &pages, &total, err);
+	if (rc == WRIT_OK && !s->json)
 		printf("Found %zu %s\n", total, total == 1 ? "entry" : "entries");
-	json_decref(all);
 	return rc;
 }
 
