@@ -154,6 +154,12 @@ static void passed(struct pose *p)
 	inherit(p, "pass", NULL);
 }
 
+/* The same, and the trusted program lives on. */
+static void lent(struct pose *p)
+{
+	inherit(p, p->n % 2 ? "open-lend" : "lend", NULL);
+}
+
 static void reused(struct pose *p)
 {
 	inherit(p, "pass", ask_as);
@@ -189,6 +195,7 @@ const struct pose_attack pose_pid_attacks[] = {
 	{ "r1-queued", r1_queued, 0 },
 	{ "r2", r2, R2_EACH },
 	{ "passed", passed, 0 },
+	{ "lent", lent, 0 },
 	{ "reused", reused, 0 },
 	{ "reused-open", reused_open, 0 },
 	{ "zombie", zombie, 0 },

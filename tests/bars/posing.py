@@ -46,6 +46,7 @@ ROWS = [
     Row("A9, deleted", "deleted-file", 200, 5, 1, 0, "deleted", "deleted", "root"),
     Row("A10", "leader-exits", 200, 6, 4, 0, "", "leader", "root"),
     Row("A13", "passed", 1000, 10),
+    Row("A13, it lives on", "lent", 1000, 10),
     Row("A14", "forged", 1000, 10),
     Row("A14, in a namespace", "forged-in-namespace", 200, 5, needs="userns"),
     Row("A15, 10^5 descriptors", "rights-flood", 1, 1, 1),

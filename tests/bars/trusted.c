@@ -6,7 +6,7 @@
  * usage: trusted ask SOCKET WANTED [PAUSE-MS]   ask once, or until SIGTERM with that pause
  *        trusted late MS SOCKET WANTED         ask once after that time
  *        trusted sleep MS
- *        trusted [open-]fork|grand|exec|pass|child|kin|orphan|return|anew SOCKET WANTED OTHER
+ *        trusted [open-]fork|grand|exec|pass|lend|child|kin|orphan|return|anew SOCKET WANTED OTHER
  * REPORT-FD WANTED is the identity that counts as served. For the last line: OTHER is run as OTHER
  * inherited|again CONNECTION-FD WANTED REPORT-FD; child and kin are forks that stay this program,
  * the one with the connection, the other with one of its own; open-: the connection has a stream
@@ -127,6 +127,8 @@ static int do_with(const char *what, int fd, char **arg, const char *path)
 	} execs[] = { { "exec", 0 }, { "fork", 1 }, { "grand", 2 } };
 	if (strcmp(what, "pass") == 0)
 		return do_pass(fd, arg[2]);
+	if (strcmp(what, "lend") == 0)
+		return do_pass(fd, arg[2]) ? 1 : pause();
 	if (strcmp(what, "child") == 0)
 		return do_stay(fd, arg, NULL);
 	if (strcmp(what, "kin") == 0)
