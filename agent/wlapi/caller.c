@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "wlapi/caller.h"
+#include "wlapi/caller_impl.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -12,41 +11,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define PIDFS_MAGIC     0x50494446 /* linux/magic.h, 6.9: each process has an inode of its own */
-#define IDLE_MAX        256
-#define FACTS_MS        60000 /* names, and what a path leads to, may change meanwhile */
-#define TOLD_MS         10000 /* what runtimes told: labels may change too */
-#define TOLD_NOTHING_MS 1000  /* where one did not answer */
-
-/* Which process, and as whom it connected. Borrowed by the map. */
-struct key {
-	uint64_t ino;
-	uint32_t pid, uid, gid, cut, ngroups;
-	uint32_t groups[WRIT_PIN_GROUPS_MAX];
-};
-
-struct writ_caller {
-	struct writ_attest_env *env;
-	int refs;
-	struct key key; /* the first key_len bytes of it */
-	size_t key_len;
-	bool is_shared;           /* it is in env->known */
-	int pidfd;                /* owned */
-	struct writ_poll *end;    /* of the process */
-	struct writ_front *front; /* borrowed; its connections are cut when the process ends */
-	struct writ_facts *facts; /* the latest; NULL: none, or outdated */
-	struct writ_list waiting; /* for facts */
-	struct writ_list node;    /* in env->idle while refs is 0 */
-	/* the look under way */
-	bool is_looking;
-	struct writ_attest_ask ask;
-	struct writ_facts *next;
-	struct writ_job job;
-	writ_rc job_rc;
-	struct writ_err job_err;
-	struct writ_answer own;
-	struct writ_ask *told; /* by runtimes; NULL: none is asked */
-};
+#define PIDFS_MAGIC 0x50494446 /* linux/magic.h, 6.9: each process has an inode of its own */
+#define IDLE_MAX    256
 
 /* --- life --- */
 
@@ -124,10 +90,10 @@ static uint64_t process_number(int pidfd)
 	return st.st_ino;
 }
 
-static size_t make_key(const struct writ_pin_facts *who, bool cut, struct key *k)
+static size_t make_key(const struct writ_pin_facts *who, bool cut, struct writ_caller_key *k)
 {
 	size_t n = who->ngroups < WRIT_PIN_GROUPS_MAX ? who->ngroups : WRIT_PIN_GROUPS_MAX;
-	memset(k, 0, offsetof(struct key, groups));
+	memset(k, 0, offsetof(struct writ_caller_key, groups));
 	k->ino = process_number(who->pidfd);
 	k->pid = (uint32_t)who->pid;
 	k->uid = who->uid;
@@ -136,7 +102,7 @@ static size_t make_key(const struct writ_pin_facts *who, bool cut, struct key *k
 	k->ngroups = (uint32_t)n;
 	if (n)
 		memcpy(k->groups, who->groups, n * sizeof(k->groups[0]));
-	return offsetof(struct key, groups) + n * sizeof(k->groups[0]);
+	return offsetof(struct writ_caller_key, groups) + n * sizeof(k->groups[0]);
 }
 
 static writ_rc check_peer(const struct writ_pin_facts *who, struct writ_err *err)
@@ -150,8 +116,8 @@ static writ_rc check_peer(const struct writ_pin_facts *who, struct writ_err *err
 	return WRIT_OK;
 }
 
-static writ_rc new_caller(struct writ_attest_env *env, const struct key *k, size_t key_len,
-	int pidfd, struct writ_caller **ret, struct writ_err *err)
+static writ_rc new_caller(struct writ_attest_env *env, const struct writ_caller_key *k,
+	size_t key_len, int pidfd, struct writ_caller **ret, struct writ_err *err)
 {
 	struct writ_caller *c = writ_alloc(sizeof(*c));
 	c->env = env;
@@ -179,7 +145,7 @@ static writ_rc new_caller(struct writ_attest_env *env, const struct key *k, size
 static writ_rc find(struct writ_attest_env *env, const struct writ_pin_facts *who, bool cut,
 	int *pidfd, struct writ_caller **ret, struct writ_err *err)
 {
-	struct key k;
+	struct writ_caller_key k;
 	writ_rc rc = check_peer(who, err);
 	if (rc != WRIT_OK)
 		return rc;
@@ -248,208 +214,6 @@ writ_rc writ_caller_by_pidfd(struct writ_attest_env *env, const struct writ_pin_
 	if (fd < 0)
 		return writ_fail_errno(err, errno, "hold process %d", (int)who->pid);
 	return find(env, who, groups_cut, &fd, ret, err);
-}
-
-/* --- what is known of it --- */
-
-static void tell(struct writ_caller *c, writ_rc rc, const struct writ_err *err)
-{
-	struct writ_list now, *node;
-	writ_list_init(&now);
-	while ((node = writ_list_pop(&c->waiting)))
-		writ_list_push(&now, node);
-	while ((node = writ_list_pop(&now))) {
-		struct writ_attest_wait *w = writ_container(node, struct writ_attest_wait, node);
-		w->done(w, rc, err, rc == WRIT_OK ? c->facts : NULL);
-	}
-}
-
-/* The reference of the look is let go last: those who wait hold others. */
-static void end_look(struct writ_caller *c, writ_rc rc, const struct writ_err *err)
-{
-	struct writ_facts *f = writ_steal(c->next);
-	c->is_looking = false;
-	if (rc == WRIT_OK) {
-		writ_facts_unref(c->facts);
-		c->facts = f;
-	} else {
-		writ_facts_unref(f);
-	}
-	tell(c, rc, err);
-	writ_caller_unref(c);
-}
-
-/* What the two processes found, together. */
-static writ_rc merge(struct writ_facts *f, struct writ_answer *own, struct writ_err *err)
-{
-	WRIT_AUTO(writ_answer_done) struct writ_answer all;
-	writ_answer_init(&all);
-	writ_rc rc = writ_answer_merge(&all, &f->answer, err);
-	if (rc == WRIT_OK)
-		rc = writ_answer_merge(&all, own, err);
-	if (rc != WRIT_OK)
-		return rc;
-	writ_selectors_seal(&all.selectors);
-	struct writ_answer before = f->answer;
-	f->answer = all;
-	all = before;
-	return WRIT_OK;
-}
-
-static void job_ended(struct writ_attest_env *env)
-{
-	env->jobs--;
-	if (!env->jobs && env->quiet)
-		writ_steal(env->quiet)(env->quiet_arg);
-}
-
-/* A pod's labels can change, and what runtimes do not tell now they may tell soon. */
-static void add_told(struct writ_caller *c, struct writ_answer *told)
-{
-	struct writ_err err = { .rc = WRIT_OK };
-	struct writ_facts *f = c->next;
-	if (told->nnotes > 0 || told->selectors.n > 0)
-		f->seen_ms -= FACTS_MS - (told->nnotes > 0 ? TOLD_NOTHING_MS : TOLD_MS);
-	writ_selectors_seal(&told->selectors);
-	if (merge(f, told, &err) != WRIT_OK)
-		writ_answer_note(&f->answer, "runtimes: %s", err.msg);
-	writ_answer_done(told);
-}
-
-static void on_told(void *arg)
-{
-	struct writ_caller *c = arg;
-	struct writ_attest_env *env = c->env;
-	const struct writ_err none = { .rc = WRIT_OK };
-	writ_ask_take(writ_steal(c->told), &c->own);
-	add_told(c, &c->own);
-	end_look(c, WRIT_OK, &none);
-	job_ended(env);
-}
-
-/* Runtimes come last: they are asked about the place that the attestors found. */
-static void ask_runtimes(struct writ_caller *c)
-{
-	const struct writ_err none = { .rc = WRIT_OK };
-	struct writ_place place;
-	if (!c->env->asks) {
-		end_look(c, WRIT_OK, &none);
-		return;
-	}
-	writ_place_of(&c->next->answer.selectors, c->key.pid, &place);
-	writ_answer_init(&c->own);
-	if (writ_asks_start(c->env->asks, &place, c->next->flags, &c->own, on_told, c, &c->told) ==
-		WRIT_EBUSY) {
-		c->env->jobs++;
-		return;
-	}
-	add_told(c, &c->own);
-	end_look(c, WRIT_OK, &none);
-}
-
-static void have_own(struct writ_caller *c, writ_rc rc, struct writ_err *err)
-{
-	if (rc == WRIT_OK) {
-		rc = merge(c->next, &c->own, err);
-		writ_answer_done(&c->own);
-	}
-	if (rc == WRIT_OK)
-		ask_runtimes(c);
-	else
-		end_look(c, rc, err);
-}
-
-static writ_rc ask_own(struct writ_caller *c, unsigned flags, struct writ_err *err)
-{
-	return writ_attest(
-		c->env->attestors, &c->env->ctx, &c->next->snapshot, -1, flags, &c->own, err);
-}
-
-static void work(struct writ_job *j)
-{
-	struct writ_caller *c = writ_container(j, struct writ_caller, job);
-	c->job_rc = ask_own(c, c->next->flags | WRIT_ATTEST_MAY_BLOCK, &c->job_err);
-}
-
-static void worked(struct writ_job *j)
-{
-	struct writ_caller *c = writ_container(j, struct writ_caller, job);
-	struct writ_attest_env *env = c->env;
-	have_own(c, c->job_rc, &c->job_err);
-	job_ended(env);
-}
-
-static writ_rc take_reply(
-	struct writ_facts *f, const struct writ_talk_reply *reply, struct writ_err *err)
-{
-	writ_rc rc = writ_request_decode(reply->snapshot, &f->snapshot, err);
-	return rc == WRIT_OK ? writ_answer_decode(reply->answer, &f->answer, err) : rc;
-}
-
-static void on_looked(struct writ_attest_ask *q, writ_rc rc, const struct writ_err *why,
-	const struct writ_talk_reply *reply)
-{
-	struct writ_caller *c = writ_container(q, struct writ_caller, ask);
-	struct writ_err err = *why;
-	if (rc == WRIT_OK)
-		rc = take_reply(c->next, reply, &err);
-	if (rc != WRIT_OK) {
-		end_look(c, rc, &err);
-		return;
-	}
-	rc = ask_own(c, c->next->flags, &err);
-	if (rc != WRIT_EBUSY) {
-		have_own(c, rc, &err);
-		return;
-	}
-	c->job = (struct writ_job){ .work = work, .done = worked };
-	c->env->jobs++;
-	writ_job_run(c->env->loop, &c->job);
-}
-
-static void start_look(struct writ_caller *c, unsigned flags)
-{
-	const struct writ_pin_facts who = { .pid = (pid_t)c->key.pid,
-		.uid = c->key.uid,
-		.gid = c->key.gid,
-		.groups = c->key.groups,
-		.ngroups = c->key.ngroups,
-		.pidfd = c->pidfd };
-	struct writ_facts *f = writ_alloc(sizeof(*f));
-	f->refs = 1;
-	f->flags = flags;
-	f->seen_ms = writ_mono_ms();
-	f->link = c->env->link;
-	writ_answer_init(&f->answer);
-	c->is_looking = true;
-	c->next = f;
-	c->ask.done = on_looked;
-	(void)writ_caller_ref(c);
-	f->handle = writ_attest_link_look(f->link, &c->ask, &who, c->key.cut, flags);
-}
-
-struct writ_facts *writ_caller_attest(
-	struct writ_caller *c, unsigned flags, struct writ_attest_wait *w)
-{
-	flags |= c->env->wants;
-	if (c->facts && !(flags & ~c->facts->flags) &&
-		writ_mono_ms() - c->facts->seen_ms < FACTS_MS)
-		return c->facts;
-	writ_list_push(&c->waiting, &w->node);
-	if (!c->is_looking)
-		start_look(c, flags | (c->facts ? c->facts->flags : 0));
-	return NULL;
-}
-
-void writ_attest_wait_forget(struct writ_attest_wait *w)
-{
-	writ_list_remove(&w->node);
-}
-
-void writ_caller_outdated(struct writ_caller *c, const struct writ_facts *f)
-{
-	if (c->facts == f)
-		writ_facts_unref(writ_steal(c->facts));
 }
 
 /* --- all of them --- */

@@ -82,7 +82,8 @@ struct writ_attest_wait {
 	/* facts: a reference to take with writ_facts_ref; NULL when rc says why not */
 	void (*done)(struct writ_attest_wait *w, writ_rc rc, const struct writ_err *err,
 		struct writ_facts *facts);
-	struct writ_list node;
+	struct writ_list node; /* the caller's, as the rest */
+	unsigned flags;
 };
 /* What is known of the caller with at least these flags: a borrowed reference, or NULL after it has
  * begun to look: done() comes then, never inside this call. */

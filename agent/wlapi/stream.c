@@ -120,6 +120,17 @@ static void deliver(struct stream *s)
 	remember(s);
 }
 
+static void deliver_when_ready(struct stream *s, size_t n)
+{
+	size_t ready = s->kind->wants_svids ? count_ready(s) : n;
+	if (ready == n || (ready && !is_patient(s)))
+		deliver(s);
+	else if (is_patient(s))
+		wait_for(s, s->sent ? NEXT_WAIT_MS : FIRST_WAIT_MS);
+	else if (!s->sent)
+		fail(s, WRIT_EUNAVAIL, "the server has not issued this identity yet");
+}
+
 static void no_match(struct stream *s)
 {
 	struct writ_err why = { 0 };
@@ -130,6 +141,28 @@ static void no_match(struct stream *s)
 				  : "no entry matches it");
 	s->w->stats.denied_no_match++;
 	writ__deny(s, &why);
+}
+
+static unsigned wanted(const struct stream *s)
+{
+	return writ_cache_wants(s->w->cfg.cache);
+}
+
+/* Entries that came since ask for selectors that nobody asked for when the caller was looked at.
+ * True: they are being found. */
+static bool look_deeper(struct stream *s)
+{
+	if (!writ_list_empty(&s->wait.node))
+		return true;
+	if (!(wanted(s) & ~s->facts->flags))
+		return false;
+	struct writ_facts *f = writ_caller_attest(s->caller, wanted(s), &s->wait);
+	if (!f)
+		return true;
+	writ_facts_ref(f);
+	writ_facts_unref(s->facts);
+	s->facts = f;
+	return false;
 }
 
 static void look_at(struct stream *s)
@@ -151,20 +184,15 @@ static void look_at(struct stream *s)
 			fail(s, WRIT_EUNAVAIL, "the agent has not reached its server yet");
 		return;
 	}
+	if (look_deeper(s))
+		return;
 	size_t n = writ__match(s, found);
 	rewatch(s, found, n);
 	if (!n) {
 		no_match(s);
 		return;
 	}
-	size_t ready = s->kind->wants_svids ? count_ready(s) : n;
-	if (ready == n || (ready && !is_patient(s))) {
-		deliver(s);
-	} else if (is_patient(s)) {
-		wait_for(s, s->sent ? NEXT_WAIT_MS : FIRST_WAIT_MS);
-	} else if (!s->sent) {
-		fail(s, WRIT_EUNAVAIL, "the server has not issued this identity yet");
-	}
+	deliver_when_ready(s, n);
 }
 
 static void on_writable(struct writ_call *c)
@@ -188,8 +216,11 @@ static void deny_caller(struct stream *s, writ_rc rc, const struct writ_err *err
 
 static void have_facts(struct stream *s, struct writ_facts *facts)
 {
-	writ_metric_observe_us(&s->w->attest_seconds, writ_mono_us() - s->started_us);
-	s->facts = writ_facts_ref(facts);
+	if (!s->facts)
+		writ_metric_observe_us(&s->w->attest_seconds, writ_mono_us() - s->started_us);
+	writ_facts_ref(facts);
+	writ_facts_unref(s->facts);
+	s->facts = facts;
 	look_at(s);
 }
 
@@ -201,11 +232,6 @@ static void on_attested(struct writ_attest_wait *w, writ_rc rc, const struct wri
 		have_facts(s, facts);
 	else
 		deny_caller(s, rc, err);
-}
-
-static unsigned wanted(const struct stream *s)
-{
-	return writ_cache_wants(s->w->cfg.cache);
 }
 
 /* What was known of the program before it called may be out of date: it is looked at once more. */

@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -176,7 +177,8 @@ static void quiet(struct fixture *f, struct probe *p)
 	assert_false(writ_loop_run_until(f->loop, &p->moved, writ_mono_ms() + 50));
 }
 
-static void put(struct fixture *f, const char *id, int64_t revision, const char *hint)
+static void put_with(
+	struct fixture *f, const char *id, int64_t revision, const char *hint, const char *selector)
 {
 	struct writ_selectors s;
 	struct writ_err err = { 0 };
@@ -185,6 +187,8 @@ static void put(struct fixture *f, const char *id, int64_t revision, const char 
 	snprintf(uid, sizeof(uid), "unix:uid:%u", (unsigned)getuid());
 	snprintf(spiffe_id, sizeof(spiffe_id), "spiffe://td/%s", id);
 	assert_ok(writ_selectors_add_text(&s, writ_cstr(uid), &err), err);
+	if (selector)
+		assert_ok(writ_selectors_add_text(&s, writ_cstr(selector), &err), err);
 	const struct writ_entry_spec spec = { .id = writ_cstr(id),
 		.spiffe_id = writ_cstr(spiffe_id),
 		.hint = writ_cstr(hint),
@@ -195,6 +199,11 @@ static void put(struct fixture *f, const char *id, int64_t revision, const char 
 	assert_ok(writ_cache_put(f->cache, &spec, &err), err);
 	writ_cache_commit(f->cache);
 	writ_selectors_done(&s);
+}
+
+static void put(struct fixture *f, const char *id, int64_t revision, const char *hint)
+{
+	put_with(f, id, revision, hint, NULL);
 }
 
 static void feed(struct fixture *f, const char *chain)
@@ -378,6 +387,30 @@ static void test_before_the_first_sync_calls_wait_and_health_says_so(void **stat
 	stop(&f);
 }
 
+/* What costs something is looked for only when an entry asks for it: this one comes after the
+ * caller was looked at. */
+static void test_an_entry_that_asks_for_more_makes_the_agent_look_again(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct probe p;
+	char nnp[8];
+	start(&f);
+	snprintf(nnp, sizeof(nnp), "nnp:%d", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
+	(void)fetch(&f, &p);
+	quiet(&f, &p);
+	put_with(&f, "a", 0, "", nnp);
+	feed(&f, "chain");
+	set_bundle(&f);
+	moved(&f, &p);
+	feed(&f, "chain");
+	while (!p.messages && !p.ended)
+		moved(&f, &p);
+	assert_int_equal(p.messages, 1);
+	writ_pb_free(&p.svids->base);
+	stop(&f);
+}
+
 static void test_at_the_end_streams_are_unavailable(void **state)
 {
 	(void)state;
@@ -535,6 +568,7 @@ int main(void)
 		cmocka_unit_test(test_bundles_are_sent_once_for_each_change),
 		cmocka_unit_test(test_who_matches_nothing_is_denied_with_a_trace),
 		cmocka_unit_test(test_before_the_first_sync_calls_wait_and_health_says_so),
+		cmocka_unit_test(test_an_entry_that_asks_for_more_makes_the_agent_look_again),
 		cmocka_unit_test(test_at_the_end_streams_are_unavailable),
 		cmocka_unit_test(test_clients_may_go_at_any_time),
 		cmocka_unit_test(test_who_watched_the_health_leaves_nothing_behind),
