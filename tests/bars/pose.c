@@ -164,31 +164,33 @@ static void begin_run(struct run *r, const struct pose_attack *a, struct pose *p
 	p->n++;
 }
 
-static void end_run(struct run *r, enum ask_got rest)
+static void end_run(const struct pose *p, struct run *r, enum ask_got rest)
 {
 	all.count[rest] += (unsigned long)r->left;
 	(void)kill(-r->stage, SIGKILL);
 	(void)kill(r->stage, SIGKILL);
 	(void)waitpid(r->stage, NULL, 0);
+	/* It may have been about to let the agent go on, process by process. */
+	pose_stop_agent(p, SIGCONT);
 	(void)close(r->pipe);
 	r->stage = 0;
 	while (waitpid(-1, NULL, WNOHANG) > 0) /* what the stage left behind is ours */
 		;
 }
 
-static void look_at(struct run *r, short events)
+static void look_at(const struct pose *p, struct run *r, short events)
 {
 	char got[16];
 	ssize_t n = events ? read(r->pipe, got, sizeof(got)) : 0;
 	for (ssize_t i = 0; i < n && r->left > 0; i++, r->left--)
 		all.count[got[i] & 127]++;
 	if (r->left == 0 || (events && n <= 0))
-		end_run(r, ASK_UNREADY);
+		end_run(p, r, ASK_UNREADY);
 	else if (ask_now_us() > r->end_us)
-		end_run(r, ASK_SILENT);
+		end_run(p, r, ASK_SILENT);
 }
 
-static void wait_for_runs(void)
+static void wait_for_runs(const struct pose *p)
 {
 	struct pollfd fds[JOBS_MAX];
 	struct run *of[JOBS_MAX];
@@ -201,7 +203,7 @@ static void wait_for_runs(void)
 	}
 	(void)poll(fds, n, 100);
 	for (nfds_t i = 0; i < n; i++)
-		look_at(of[i], fds[i].revents);
+		look_at(p, of[i], fds[i].revents);
 }
 
 static int attack(const struct pose_attack *a, struct pose *p, long tries, long jobs)
@@ -223,7 +225,7 @@ static int attack(const struct pose_attack *a, struct pose *p, long tries, long 
 			busy += all.runs[i].stage != 0;
 		}
 		if (busy)
-			wait_for_runs();
+			wait_for_runs(p);
 	}
 	const unsigned long *c = all.count;
 	printf("{\"tries\": %lu, \"served\": %lu, \"refused\": %lu, \"silent\": %lu, \"unready\": "

@@ -20,6 +20,8 @@ STALL_MS, WAIT_MS = 100, 800  # the bar's are longer
 
 
 class Attacks(Case):
+    rows = ROWS
+
     @classmethod
     def prepare(cls):
         cls.posing = Posing(cls.world)
@@ -29,7 +31,7 @@ class Attacks(Case):
         if not IS_ROOT:
             print("not root: attacks that need other users or process IDs are left out")
         p = self.posing
-        for row in ROWS:
+        for row in self.rows:
             with self.subTest(row.what):
                 why = p.lacks(row)
                 if why:
@@ -54,6 +56,10 @@ class Attacks(Case):
 
 
 class AttacksOnAnOldKernel(Attacks):
+    # Those in which it matters what the kernel says of a socket's peer.
+    rows = [row for row in ROWS if row.what.startswith(("A1", "A2", "A3", "A4", "A6", "A23", "exec, ", "pid "))
+            and not row.what.startswith(("A10", "A14", "A16"))]
+
     @classmethod
     def prepare(cls):
         cls.posing = Posing(cls.world)
