@@ -38,7 +38,7 @@ ROWS = [
     Row("A5, sudo", "setuid-after-asking", 1000, 10, 8, 0, "sudo", "rooted", "root sudo"),
     Row("A6", "ways-to-write", 1000, 21),
     Row("A6, child", "child", 1000, 10),
-    Row("A6, by io_uring", "ring", 200, 5, needs="uring"),
+    Row("A6, by io_uring", "ring", 200, 5, 50, needs="uring"),
     Row("A7", "mm-map", 200, 5, needs="userns"),
     Row("A7, no namespace", "mm-map-without-namespace", 200, 5),
     Row("A8", "bind-mount", 200, 5, needs="userns"),
