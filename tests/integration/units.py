@@ -95,6 +95,10 @@ class Units(unittest.TestCase):
         finally:
             w.close()
 
+    def test_units_read_the_files_that_the_documents_name(self):
+        for name in EXPOSURE:
+            self.assertRegex((UNITS / name).read_text(), r"(?m)^ExecStart=.* -config /etc/writ/[a-z%i-]+\.conf$")
+
     def test_agent_can_read_proc(self):
         text = (UNITS / "writ-agent.service").read_text()
         for word in FORBIDDEN_FOR_THE_AGENT:
