@@ -31,7 +31,7 @@ static writ_rc read_token_file(const char *path, struct writ_secret *token, stru
 	if (rc == WRIT_OK && stat(path, &st) == 0 && (st.st_mode & 07))
 		WRIT_LOG(WARN, "token.readable_by_all", WRIT_KV("path", path),
 			WRIT_KV("do", "chmod 600; a token can be used by whoever reads it first"));
-	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "join token");
+	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "join token, as user %u", geteuid());
 }
 
 /* A token that is still in the configuration after the join is no longer there to be read. */

@@ -28,8 +28,12 @@ PRELUDE = """
 sudo() { "$@"; }
 id() { case "$*" in *writ-*) command id -u ;; *) command id "$@" ;; esac; }
 install() {
+	for last; do
+		case $last in writ-*) last=$(command id -u) ;; esac
+		set -- "$@" "$last"
+		shift
+	done
 	command install "$@" || return
-	for last; do :; done
 	sed -i -f @DIR@/map.sed "$last"
 }
 wait_ready() {
