@@ -1,0 +1,211 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Runs in the machine that qemu.sh boots, as root: Writ as README.md installs it, under a real systemd with cgroup v2 alone and
+# Linux 6.1. Rows "ok|FAIL name: value"; the last line counts. Parts: system svid run units attacks; all without arguments.
+set -u
+export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+: "${TREE:?where the sources are}" "${BUILD:?where they are built}"
+parts=${*:-system svid run units attacks}
+failed=0
+machine=spiffe://example.org/machine/one
+tmp=$(mktemp -d)
+
+row() { # row ok|FAIL name value
+	printf '%-4s %s: %s\n' "$1" "$2" "$3"
+	[ "$1" = ok ] || failed=$((failed + 1))
+}
+
+same() { # same name seen wanted
+	if [ "$2" = "$3" ]; then row ok "$1" "$2"; else row FAIL "$1" "$2 (wanted $3)"; fi
+}
+
+has() { # has name text pattern: the first line of it that matches
+	line=$(printf '%s\n' "$2" | grep -E -m1 -- "$3") || {
+		row FAIL "$1" "nothing like '$3' in:"
+		printf '%s\n' "$2" | sed 's/^/     | /' | head -n 40
+		return
+	}
+	row ok "$1" "$line"
+}
+
+served() { # served name output ID|nobody: what `writ svid fetch` printed
+	case $3 in
+	nobody) has "$1" "$2" 'PermissionDenied|no identity issued' ;;
+	*) has "$1" "$2" "spiffe://example.org$3\$" ;;
+	esac
+	[ "$3" != nobody ] || ! printf '%s\n' "$2" | grep -q '^SPIFFE ID' || row FAIL "$1" "it was served"
+}
+
+journal() { journalctl -q --no-pager -o cat -n "${2:-25}" -u "$1" | sed 's/^/     | /'; }
+
+entry() { writ entry create -parentID "$machine" -spiffeID "spiffe://example.org$1" -selector "$2" >"$tmp/entry" 2>&1 || {
+	row FAIL "entry for $2" "$(cat "$tmp/entry")"
+}; }
+
+started() { # started unit
+	systemctl start "$1" >/dev/null 2>&1
+	state=$(systemctl is-active "$1")
+	same "systemctl start $1" "$state" active
+	[ "$state" = active ] || journal "$1"
+}
+
+part_system() {
+	has "kernel" "$(uname -r)" '^6\.1\.'
+	same "SO_PEERPIDFD" "$(python3 -c '
+import socket
+a, b = socket.socketpair()
+try:
+    a.getsockopt(1, 77)
+    print("there")
+except OSError as e:
+    print(e.strerror)')" "Protocol not available"
+	same "process 1" "$(cat /proc/1/comm)" systemd
+	same "cgroups" "$(stat -f -c %T /sys/fs/cgroup) $(cat /proc/self/cgroup)" "cgroup2fs 0::/system.slice/writ-bar.service"
+}
+
+install_all() {
+	ldconfig
+	systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload
+	install -D -m 644 "$TREE/deploy/conf/server.conf" /etc/writ/server.conf
+	install -D -m 644 "$TREE/deploy/conf/agent.conf" /etc/writ/agent.conf
+	has "configuration" "$(writ-server validate -config /etc/writ/server.conf 2>&1)" 'is valid'
+	started writ-server
+	[ "$state" = active ] || return 1
+	has "writ healthcheck" "$(writ healthcheck 2>&1)" 'healthy'
+	writ bundle show >"$tmp/bundle.pem" && install -m 644 "$tmp/bundle.pem" /etc/writ/bundle.pem
+	(umask 077 && writ token generate -spiffeID "$machine" -o json | jq -r .value >"$tmp/token")
+	install -m 600 -o writ-agent "$tmp/token" /etc/writ/join-token
+	started writ-agent
+	[ "$state" = active ] || return 1
+	same "writ agent count" "$(writ agent count 2>&1)" "1 attested agents"
+}
+
+# A user with a manager of his own.
+user=alice uid=1200
+make_user() {
+	id "$user" >/dev/null 2>&1 || useradd -m -u "$uid" -s /bin/bash "$user"
+	started "user@$uid.service"
+}
+
+as_user() { # as_user command...: outside of any unit of his
+	setpriv --reuid "$uid" --regid "$uid" --clear-groups env HOME="/home/$user" "$@" 2>&1
+}
+
+by_his_manager() {
+	setpriv --reuid "$uid" --regid "$uid" --clear-groups env HOME="/home/$user" XDG_RUNTIME_DIR="/run/user/$uid" \
+		DBUS_SESSION_BUS_ADDRESS="unix:path=/run/user/$uid/bus" systemd-run --user --quiet --collect --wait --pipe "$@" 2>&1
+}
+
+probe() { # probe unit options... -- command
+	unit=$1
+	shift
+	systemd-run --quiet --collect --wait --pipe --unit="$unit" "$@" 2>&1
+}
+
+# What asks for an identity, as one word.
+fetch=/usr/local/bin/fetch-svid
+printf '#!/bin/sh\nexec writ svid fetch -timeout 10s\n' >$fetch
+# The same, from a folder below its own cgroup, by a command that follows.
+below=/usr/local/bin/fetch-below
+cat >$below <<'END'
+#!/bin/sh
+d=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)/$1
+mkdir -p "$d" && echo $$ >"$d/cgroup.procs" && grep -q "/$1\$" /proc/self/cgroup || exit
+shift
+exec "$@" fetch-svid
+END
+chmod 755 $fetch $below
+
+part_svid() {
+	make_user
+	entry /probe systemd:id:probe.service
+	entry /hers "systemd-user:uid:$uid:id:probe.service"
+	# The entry reaches the agent by a push; the first to ask waits for it.
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		out=$(probe probe -p User=daemon $fetch)
+		case $out in *"/probe"*) break ;; esac
+		sleep 1
+	done
+	served "a unit" "$out" /probe
+	served "root, outside of it" "$($fetch 2>&1)" nobody
+	served "another user, outside of it" "$(as_user $fetch)" nobody
+	served "a unit of another name" "$(probe other $fetch)" nobody
+	served "a unit whose name ends so" "$(probe not-probe $fetch)" nobody
+	served "a unit that a user calls so" "$(by_his_manager --unit=probe $fetch)" /hers
+	has "and only that" "$(by_his_manager --unit=probe $fetch | grep -c '^SPIFFE ID')" '^1$'
+	served "a folder of that name, in what is delegated" \
+		"$(probe delegated -p User=$user -p Delegate=yes $below probe.service)" nobody
+	served "the same by the user's manager" \
+		"$(by_his_manager --unit=delegated -p Delegate=yes $below system.slice/probe.service)" nobody
+	served "a unit, from a namespace of cgroups" "$(probe probe unshare -C $fetch)" /probe
+	served "a folder of that name, from a namespace below" "$(probe delegated -p Delegate=yes $below probe.service unshare -C)" nobody
+
+	systemd-run --quiet --collect --unit=probe sleep 300
+	pid=$(systemctl show -p MainPID --value probe)
+	out=$(writ explain --pid "$pid" 2>&1)
+	has "writ explain --pid" "$out" 'systemd:id:probe\.service'
+	systemctl stop probe
+	sleep 300 &
+	out=$(writ explain --pid $! 2>&1)
+	has "writ explain --pid, of another" "$out" 'missing|no entry matches'
+	kill $!
+	out=$(writ doctor 2>&1)
+	has "writ doctor" "$out" ' 0 failures'
+	printf '%s\n' "$out" | grep -iE 'warn|fail' | sed 's/^/     | /'
+	while read -r pid; do
+		row ok "process of the agent" "$(awk '/^(Uid|CapEff|NoNewPrivs|Seccomp):/ { printf "%s %s ", $1, $2 }' "/proc/$pid/status")"
+	done </sys/fs/cgroup/system.slice/writ-agent.service/cgroup.procs
+}
+
+part_run() {
+	sed -i "s|^\t# run { allow.*|\trun { allow = [ { uid = $uid, prefix = \"/agents/dev\" } ] }|" /etc/writ/agent.conf
+	install -D -m 644 "$TREE/deploy/systemd/writ-agent-run.conf" /etc/systemd/system/writ-agent.service.d/run.conf
+	systemctl daemon-reload && systemctl restart writ-agent
+	same "the agent, with writ-agent-run.conf" "$(systemctl is-active writ-agent)" active
+	entry /agents/dev/foo run:as:/agents/dev/foo
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		out=$(as_user writ run -as /agents/dev/foo -- $fetch)
+		case $out in *"SPIFFE ID"*) break ;; esac
+		sleep 1
+	done
+	served "writ run" "$out" /agents/dev/foo
+	served "a child of it" "$(as_user writ run -as /agents/dev/foo -- sh -c "$fetch; :")" nobody
+	has "a path that is not his" "$(as_user writ run -as /agents/other -- true)" 'may not run'
+	served "a unit, as before" "$(probe probe -p User=daemon $fetch)" /probe
+	journalctl -q --no-pager -o cat -u writ-agent | grep -F run.off && row FAIL "run.off" "see above"
+}
+
+part_units() {
+	cd "$TREE" || return
+	for t in "$BUILD"/tests/test_attest_* "$BUILD"/tests/test_attestor "$BUILD"/tests/test_wlapi "$BUILD"/tests/test_front \
+		"$BUILD"/tests/test_run "$BUILD"/tests/test_cgroup_real "$BUILD"/tests/test_runtime; do
+		name=${t##*/}
+		if timeout 300 "$t" >"$tmp/$name" 2>&1; then
+			row ok "$name" "$(grep -c '\[       OK' "$tmp/$name") tests, $(grep -c '\[  SKIPPED' "$tmp/$name") skipped"
+		else
+			row FAIL "$name" "exit $?"
+			grep -vE '\[ RUN|\[       OK' "$tmp/$name" | tail -n 30 | sed 's/^/     | /'
+		fi
+	done
+}
+
+part_attacks() {
+	cd "$TREE" || return
+	export WRIT_BIN="$BUILD/bin" WRIT_CLIENTS="$BUILD/clients"
+	timeout 1200 python3 -B tests/bars/bar41.py -short >"$tmp/attacks" 2>&1
+	code=$?
+	grep -E 'tries in|FAIL|left out' "$tmp/attacks" | sed 's/^ */     | /'
+	has "attacks" "accepted in all: $(sed -n 's/.* s: \([0-9]*\) accepted.*/\1/p' "$tmp/attacks" | sum)" ': 0$'
+	same "bar 41, short: exit" "$code" 0
+	[ "$code" = 0 ] || tail -n 30 "$tmp/attacks" | sed 's/^/     | /'
+}
+
+sum() { awk '{ s += $1 } END { print NR ? s : "none were made" }'; }
+
+begin=$(cut -d. -f1 /proc/uptime)
+for part in $parts; do
+	[ "$part" != svid ] || install_all || break
+	"part_$part"
+done
+echo "     $(($(cut -d. -f1 /proc/uptime) - begin)) s after a boot of $begin s"
+echo "end: $failed failed"
