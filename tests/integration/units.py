@@ -71,10 +71,13 @@ class Units(unittest.TestCase):
             self.skipTest("needs root, systemd-analyze and libseccomp")
         w = World()
         try:
+            for name in ("writ-server", "writ-signer", "writ-agent"):  # the build may stand where that user cannot go
+                w.tool(name, BIN)
             subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", w.dir], check=True)
             for daemon, caps in ((w.server, "-all"), (w.agent, "-all,+sys_ptrace,+dac_read_search")):
                 calls = w.dir / f"{daemon.name}.calls"
                 calls.write_text("\n".join(allowed_by(UNITS / f"writ-{daemon.name}.service")))
+                daemon.program = w.dir / f"writ-{daemon.name}"
                 daemon.wrap = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", f"--groups={NOBODY + 1}", "--no-new-privs",
                                f"--bounding-set={caps}", f"--inh-caps={caps}", f"--ambient-caps={caps}",
                                sys.executable, "-c", JAIL, calls]
