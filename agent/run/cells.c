@@ -154,6 +154,13 @@ writ_rc writ_cell_put(struct writ_cells *c, const char *id, pid_t pid, struct wr
 	int e = write_file(c->own, id, "cgroup.procs", text);
 	if (e == ESRCH)
 		return writ_fail(err, WRIT_EUNAUTH, "process %d has ended", (int)pid);
+	/* Not EACCES: Linux 6.1's cpuset asks whether we may schedule a process that moves. */
+	if (e == EPERM)
+		return writ_fail(err, WRIT_EPRECOND,
+			"move the command into its cgroup: process %d has capabilities, and this "
+			"kernel wants CAP_SYS_NICE of who moves it where the cpuset controller is "
+			"on; launch it without capabilities, or use a later kernel",
+			(int)pid);
 	return e ? cannot(e, "move the command into its cgroup", err) : WRIT_OK;
 }
 

@@ -89,7 +89,6 @@ ExecStart=/bin/sh $home/tests/bars/qemu_inside.sh $*
 ExecStopPost=/usr/bin/systemctl --no-block poweroff
 StandardOutput=file:/dev/ttyS1
 StandardError=inherit
-Delegate=yes
 END
 mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
 ln -s ../writ-bar.service "$root/etc/systemd/system/multi-user.target.wants/writ-bar.service"

@@ -284,7 +284,8 @@ static void a_newborn_gets_a_cgroup_and_its_end_empties_it(void **state)
 	struct child c = child_start(child_idle, NULL);
 	struct writ_keeper_ask q = put_of(c.pid, 'a');
 	struct writ_keeper_answer a = ask(fd, &q);
-	assert_int_equal(a.rc, WRIT_OK);
+	if (a.rc != WRIT_OK)
+		fail_msg("%s", a.why);
 	assert_true(writ_str_ends(writ_cstr(a.path), writ_cstr(q.id)));
 	assert_non_null(strstr(a.path, "/" WRIT_CELLS_FOLDER "/"));
 	struct writ_newborn n;
