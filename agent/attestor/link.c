@@ -181,7 +181,8 @@ static void on_ready(void *arg, int events)
 	if (events & WRIT_WRITABLE)
 		flush(l);
 	for (int i = 0; events & ~WRIT_WRITABLE && i < TURN && receive(l); i++)
-		;
+		if (writ_list_empty(&l->asks)) /* nobody waits for more */
+			break;
 }
 
 static void on_time(void *arg)

@@ -83,11 +83,12 @@ void writ_caller_unref(struct writ_caller *c)
 /* Before 6.9 all pidfds have the same inode: then each connection has a caller of its own. */
 static uint64_t process_number(int pidfd)
 {
+	static int is_pidfs = -1; /* the same for all of them */
 	struct statfs fs;
 	struct stat st;
-	if (fstatfs(pidfd, &fs) != 0 || fs.f_type != PIDFS_MAGIC || fstat(pidfd, &st) != 0)
-		return 0;
-	return st.st_ino;
+	if (is_pidfs < 0)
+		is_pidfs = fstatfs(pidfd, &fs) == 0 && fs.f_type == PIDFS_MAGIC;
+	return is_pidfs && fstat(pidfd, &st) == 0 ? st.st_ino : 0;
 }
 
 static size_t make_key(const struct writ_pin_facts *who, bool cut, struct writ_caller_key *k)
