@@ -149,7 +149,7 @@ static int add_rules(scmp_filter_ctx ctx)
 			SCMP_A0(SCMP_CMP_MASKED_EQ, 0x10000 /* CLONE_THREAD */, 0x10000));
 	if (!e) /* how much stack a new thread gets */
 		e = seccomp_rule_add(
-			ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0));
+			ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0, 0));
 	const int memory[] = { SCMP_SYS(mmap), SCMP_SYS(mprotect) };
 	for (size_t i = 0; i < WRIT_COUNT(memory) && !e; i++)
 		e = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, memory[i], 1,
