@@ -42,38 +42,21 @@ writ_rc writ_answer_merge(
 	return rc;
 }
 
-static writ_rc merge(struct writ_answer *all, struct writ_str bytes, struct writ_err *err)
+static writ_rc ask(const struct writ_attestor_vt *vt, const struct writ_attest_ctx *ctx,
+	const struct writ_attest_call *call, const struct writ_snapshot *s, struct writ_answer *all,
+	struct writ_err *err)
 {
 	WRIT_AUTO(writ_answer_done) struct writ_answer one;
 	writ_answer_init(&one);
-	writ_rc rc = writ_answer_decode(bytes, &one, err);
+	writ_rc rc = vt->attest(ctx, call, s, &one, err);
 	return rc == WRIT_OK ? writ_answer_merge(all, &one, err) : rc;
-}
-
-static writ_rc ask(const struct writ_attestor_vt *vt, const struct writ_attest_ctx *ctx,
-	const struct writ_attest_call *call, struct writ_answer *all, struct writ_err *err)
-{
-	WRIT_AUTO(writ_buf_done) struct writ_buf answer = WRIT_BUF(WRIT_WIRE_ANSWER_MAX);
-	writ_rc rc = vt->attest(ctx, call, &answer, err);
-	if (rc == WRIT_OK)
-		rc = writ_buf_check(&answer, "an attestor's answer", err);
-	if (rc == WRIT_OK)
-		rc = merge(all, writ_buf_str(&answer), err);
-	return rc;
 }
 
 writ_rc writ_attest(const struct writ_attestor_vt *const *list, const struct writ_attest_ctx *ctx,
 	const struct writ_snapshot *snapshot, int dirfd, unsigned flags, struct writ_answer *ret,
 	struct writ_err *err)
 {
-	WRIT_AUTO(writ_buf_done) struct writ_buf request = WRIT_BUF(WRIT_WIRE_REQUEST_MAX);
-	writ_request_encode(snapshot, &request);
-	writ_rc rc = writ_buf_check(&request, "an attestation request", err);
-	if (rc != WRIT_OK)
-		return rc;
-	struct writ_attest_call call = {
-		.request = writ_buf_str(&request), .dirfd = dirfd, .flags = flags
-	};
+	const struct writ_attest_call call = { .dirfd = dirfd, .flags = flags };
 	WRIT_AUTO(writ_answer_done) struct writ_answer all;
 	writ_answer_init(&all);
 	const struct writ_attestor_vt *mute = NULL;
@@ -82,7 +65,7 @@ writ_rc writ_attest(const struct writ_attestor_vt *const *list, const struct wri
 	for (size_t i = 0; list[i]; i++) {
 		if (list[i]->wanted && !(flags & list[i]->wanted))
 			continue;
-		rc = ask(list[i], ctx, &call, &all, &last);
+		writ_rc rc = ask(list[i], ctx, &call, snapshot, &all, &last);
 		if (rc == WRIT_EBUSY)
 			return writ_wrap(err, rc, "attest process %d", (int)snapshot->pid);
 		any = any || rc == WRIT_OK;
@@ -138,17 +121,11 @@ writ_rc writ_attest_again(const struct writ_attestor_vt *const *list,
 		struct writ_str type = writ_cstr(list[i]->again);
 		if (!list[i]->again || !has_type(seen, type))
 			continue;
-		WRIT_AUTO(writ_buf_done)
-		struct writ_buf request = WRIT_BUF(WRIT_WIRE_REQUEST_MAX);
-		writ_request_encode(snapshot, &request);
-		struct writ_attest_call call = { .request = writ_buf_str(&request),
-			.dirfd = dirfd,
+		const struct writ_attest_call call = { .dirfd = dirfd,
 			.flags = list[i]->wanted | WRIT_ATTEST_AGAIN };
 		WRIT_AUTO(writ_answer_done) struct writ_answer now;
 		writ_answer_init(&now);
-		writ_rc rc = writ_buf_check(&request, "an attestation request", err);
-		if (rc == WRIT_OK)
-			rc = ask(list[i], ctx, &call, &now, err);
+		writ_rc rc = ask(list[i], ctx, &call, snapshot, &now, err);
 		if (rc == WRIT_OK)
 			rc = still_holds(seen, type, &now, snapshot->pid, err);
 		if (rc != WRIT_OK)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* attestor: from a snapshot to selectors. Each attestor is a const table, takes bytes and gives
- * bytes (wire.h), knows no loop and no connection, and so can move into a process of its own; the
- * one thing beside the bytes is the pinned /proc folder, which a socket can carry as well. */
+/* attestor: from a snapshot to selectors. Each attestor is a const table, takes values and gives
+ * values that have a form as bytes (wire.h), and knows no loop and no connection: they run in the
+ * attestation process, and the bytes are made once, at its boundary (attestor/talk.h). */
 #ifndef WRIT_ATTEST_ATTESTOR_H
 #define WRIT_ATTEST_ATTESTOR_H
 
@@ -26,9 +26,8 @@ struct writ_attest_ctx {
 };
 
 struct writ_attest_call {
-	struct writ_str request; /* an encoded snapshot */
-	int dirfd;               /* borrowed: the caller's /proc folder, for unix:sha256 */
-	unsigned flags;          /* enum writ_attest_flag */
+	int dirfd; /* borrowed: the caller's /proc folder; -1 outside the attestation process */
+	unsigned flags; /* enum writ_attest_flag */
 };
 
 struct writ_attestor_vt {
@@ -37,9 +36,10 @@ struct writ_attestor_vt {
 	unsigned wanted;   /* enum writ_attest_flag: asked only with one of these; 0: always */
 	const char *again; /* the type of those that can cease to hold while the program stays the
 			      same; NULL: none */
-	/* Appends an encoded answer. WRIT_EBUSY: has to run in a job. */
+	/* Adds to an empty answer, which counts only with WRIT_OK. WRIT_EBUSY: has to run in a job.
+	 */
 	writ_rc (*attest)(const struct writ_attest_ctx *ctx, const struct writ_attest_call *call,
-		struct writ_buf *answer, struct writ_err *err);
+		const struct writ_snapshot *s, struct writ_answer *out, struct writ_err *err);
 };
 
 extern const struct writ_attestor_vt writ_attestor_unix;

@@ -7,34 +7,20 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attest/emit.h"
 #include "base/mem.h"
 
 typedef void (*emit_fn)(
 	const struct writ_attest_ctx *ctx, const struct writ_cgroup *c, struct writ_answer *out);
 
-static void add(
-	struct writ_answer *out, struct writ_str type, const char *key, struct writ_str value)
-{
-	WRIT_AUTO(writ_buf_done) struct writ_buf text = WRIT_BUF(WRIT_SELECTOR_VALUE_MAX);
-	struct writ_err why;
-	writ_buf_add_cstr(&text, key);
-	writ_buf_add_byte(&text, ':');
-	writ_buf_add_str(&text, value);
-	writ_rc rc = writ_buf_check(&text, key, &why);
-	if (rc == WRIT_OK)
-		rc = writ_selectors_add(&out->selectors, type, writ_buf_str(&text), &why);
-	if (rc != WRIT_OK)
-		writ_answer_note(out, WRIT_FMT ":%s withheld: %s", WRIT_ARG(type), key, why.msg);
-}
-
 /* What one user made below the folders that root gave him: his ID, which root vouches for, is in
  * front of whatever he chose. */
-static void add_of_user(struct writ_answer *out, struct writ_str type, const struct writ_cgroup *c,
+static void add_of_user(struct writ_answer *out, const char *type, const struct writ_cgroup *c,
 	const char *key, struct writ_str value)
 {
 	char prefixed[64];
 	(void)snprintf(prefixed, sizeof(prefixed), "uid:%u:%s", c->owner_uid, key);
-	add(out, type, prefixed, value);
+	writ_emit(out, type, prefixed, value);
 }
 
 static void emit_unit(
@@ -42,47 +28,47 @@ static void emit_unit(
 {
 	(void)ctx;
 	if (c->unit.n > 0)
-		add(out, WRIT_STR("systemd"), "id", c->unit);
+		writ_emit(out, "systemd", "id", c->unit);
 	if (c->kind == WRIT_CGROUP_UNIT && c->has_owner)
-		add_of_user(out, WRIT_STR("systemd-user"), c, "id", c->name);
+		add_of_user(out, "systemd-user", c, "id", c->name);
 }
 
 static void emit_container(
 	const struct writ_attest_ctx *ctx, const struct writ_cgroup *c, struct writ_answer *out)
 {
-	struct writ_str type = WRIT_STR("container");
+	const char *type = "container";
 	(void)ctx;
 	if (c->kind == WRIT_CGROUP_ROOTLESS) {
-		add_of_user(out, WRIT_STR("podman-rootless"), c, "id", c->container);
+		add_of_user(out, "podman-rootless", c, "id", c->container);
 		writ_answer_note(out,
 			"container:id withheld: a rootless container's name is chosen by its user "
 			"(uid %u)",
 			c->owner_uid);
 	}
 	if (c->kind == WRIT_CGROUP_MACHINE)
-		add(out, type, "machine", c->name);
+		writ_emit(out, type, "machine", c->name);
 	if (c->kind != WRIT_CGROUP_CONTAINER)
 		return;
-	add(out, type, "id", c->container);
+	writ_emit(out, type, "id", c->container);
 	if (c->runtime[0] != '\0')
-		add(out, type, "runtime", writ_cstr(c->runtime));
+		writ_emit(out, type, "runtime", writ_cstr(c->runtime));
 	if (c->pod[0] != '\0')
-		add(out, type, "pod", writ_cstr(c->pod));
+		writ_emit(out, type, "pod", writ_cstr(c->pod));
 }
 
 static void emit_job(
 	const struct writ_attest_ctx *ctx, const struct writ_cgroup *c, struct writ_answer *out)
 {
 	char uid[16];
-	struct writ_str type = WRIT_STR("slurm");
+	const char *type = "slurm";
 	(void)ctx;
 	if (c->kind != WRIT_CGROUP_SLURM)
 		return;
-	add(out, type, c->name.p[0] == 's' ? "sluid" : "job_id", c->name);
-	add(out, type, "step", c->detail);
+	writ_emit(out, type, c->name.p[0] == 's' ? "sluid" : "job_id", c->name);
+	writ_emit(out, type, "step", c->detail);
 	(void)snprintf(uid, sizeof(uid), "%u", c->owner_uid);
 	if (c->has_owner)
-		add(out, type, "uid", writ_cstr(uid));
+		writ_emit(out, type, "uid", writ_cstr(uid));
 }
 
 static void emit_path(
@@ -95,7 +81,7 @@ static void emit_path(
 			"cgroup:path withheld: a folder above '" WRIT_FMT "' is not root's alone",
 			WRIT_ARG(c->path));
 	else
-		add(out, WRIT_STR("cgroup"), "path", c->path);
+		writ_emit(out, "cgroup", "path", c->path);
 }
 
 static writ_rc read_cgroup(const struct writ_attest_ctx *ctx, const struct writ_snapshot *s,
@@ -111,46 +97,43 @@ static writ_rc read_cgroup(const struct writ_attest_ctx *ctx, const struct writ_
 	return writ_cgroup_parse(s->cgroup, ctx->trust, ret, err);
 }
 
-static writ_rc attest(const struct writ_attest_ctx *ctx, const struct writ_attest_call *call,
-	emit_fn emit, struct writ_buf *answer, struct writ_err *err)
+static writ_rc attest(const struct writ_attest_ctx *ctx, const struct writ_snapshot *s,
+	emit_fn emit, struct writ_answer *out, struct writ_err *err)
 {
-	WRIT_AUTO(writ_snapshot_done) struct writ_snapshot s = { .bytes = NULL };
-	writ_rc rc = writ_request_decode(call->request, &s, err);
-	if (rc != WRIT_OK)
-		return rc;
 	struct writ_cgroup c;
-	rc = read_cgroup(ctx, &s, &c, err);
-	if (rc != WRIT_OK)
-		return rc;
-	WRIT_AUTO(writ_answer_done) struct writ_answer out;
-	writ_answer_init(&out);
-	emit(ctx, &c, &out);
-	writ_answer_encode(&out, answer);
-	return WRIT_OK;
+	writ_rc rc = read_cgroup(ctx, s, &c, err);
+	if (rc == WRIT_OK)
+		emit(ctx, &c, out);
+	return rc;
 }
 
 static writ_rc attest_unit(const struct writ_attest_ctx *ctx, const struct writ_attest_call *call,
-	struct writ_buf *answer, struct writ_err *err)
+	const struct writ_snapshot *s, struct writ_answer *out, struct writ_err *err)
 {
-	return attest(ctx, call, emit_unit, answer, err);
+	(void)call;
+	return attest(ctx, s, emit_unit, out, err);
 }
 
 static writ_rc attest_container(const struct writ_attest_ctx *ctx,
-	const struct writ_attest_call *call, struct writ_buf *answer, struct writ_err *err)
+	const struct writ_attest_call *call, const struct writ_snapshot *s, struct writ_answer *out,
+	struct writ_err *err)
 {
-	return attest(ctx, call, emit_container, answer, err);
+	(void)call;
+	return attest(ctx, s, emit_container, out, err);
 }
 
 static writ_rc attest_path(const struct writ_attest_ctx *ctx, const struct writ_attest_call *call,
-	struct writ_buf *answer, struct writ_err *err)
+	const struct writ_snapshot *s, struct writ_answer *out, struct writ_err *err)
 {
-	return attest(ctx, call, emit_path, answer, err);
+	(void)call;
+	return attest(ctx, s, emit_path, out, err);
 }
 
 static writ_rc attest_job(const struct writ_attest_ctx *ctx, const struct writ_attest_call *call,
-	struct writ_buf *answer, struct writ_err *err)
+	const struct writ_snapshot *s, struct writ_answer *out, struct writ_err *err)
 {
-	return attest(ctx, call, emit_job, answer, err);
+	(void)call;
+	return attest(ctx, s, emit_job, out, err);
 }
 
 const struct writ_attestor_vt writ_attestor_systemd = {

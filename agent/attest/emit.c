@@ -13,7 +13,7 @@ void writ_emit(struct writ_answer *out, const char *type, const char *key, struc
 	if (*key)
 		writ_buf_add_byte(&text, ':');
 	writ_buf_add_str(&text, value);
-	writ_rc rc = writ_buf_check(&text, "the value", &why);
+	writ_rc rc = writ_buf_check(&text, *key ? key : type, &why);
 	if (rc == WRIT_OK && value.n == 0)
 		rc = writ_fail(&why, WRIT_EINVAL, "empty");
 	if (rc == WRIT_OK)

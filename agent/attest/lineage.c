@@ -20,7 +20,7 @@ struct run {
 	const struct writ_attest_ctx *ctx;
 	const struct writ_attest_call *call;
 	const struct writ_snapshot *s;
-	struct writ_answer out;
+	struct writ_answer *out;
 	struct writ_scope scope;
 	bool in_scope; /* what was looked at last is in it, and so is all below it */
 	struct writ_kin top;
@@ -65,7 +65,7 @@ static writ_rc emit_program(struct run *r, const struct writ_kin *k, struct writ
 		return WRIT_OK;
 	int e = read_program(r, k->dirfd, &exe, path, &n);
 	if (e != 0) {
-		writ_answer_note(&r->out, "proc:ancestor-path of process %llu withheld: %s",
+		writ_answer_note(r->out, "proc:ancestor-path of process %llu withheld: %s",
 			(unsigned long long)k->pid,
 			e == EXDEV ? "it is in another user or mount namespace" : strerror(e));
 		return WRIT_OK;
@@ -78,9 +78,9 @@ static writ_rc emit_program(struct run *r, const struct writ_kin *k, struct writ
 	if (rc == WRIT_EBUSY)
 		return writ_fail(err, rc, "proc:ancestor-path: %s", why.msg);
 	if (rc == WRIT_OK)
-		writ_emit(&r->out, "proc", "ancestor-path", writ_strn(path, n));
+		writ_emit(r->out, "proc", "ancestor-path", writ_strn(path, n));
 	else
-		writ_answer_note(&r->out, "proc:ancestor-path of process %llu withheld: %s",
+		writ_answer_note(r->out, "proc:ancestor-path of process %llu withheld: %s",
 			(unsigned long long)k->pid, why.msg);
 	return WRIT_OK;
 }
@@ -135,7 +135,7 @@ static writ_rc climb_all(struct run *r, struct writ_err *err)
 		rc = climb(r, &at, depth, err);
 	if (rc == WRIT_OK)
 		writ_answer_note(
-			&r->out, "only the first %d ancestors were looked at", GENERATIONS_MAX);
+			r->out, "only the first %d ancestors were looked at", GENERATIONS_MAX);
 	if (rc == WRIT_OK || rc == WRIT_ENOENT)
 		return WRIT_OK;
 	return writ_wrap(err, rc, "the ancestors of process %llu", (unsigned long long)r->s->pid);
@@ -153,12 +153,12 @@ static void emit_place(struct run *r, const char *why_not)
 	if (!why_not && r->depth > 0 && !r->s->ns_ours[WRIT_NS_PID])
 		why_not = "in a PID namespace of its own a lost grandchild looks like a child";
 	if (why_not) {
-		writ_answer_note(&r->out, "proc:main and proc:depth withheld: %s", why_not);
+		writ_answer_note(r->out, "proc:main and proc:depth withheld: %s", why_not);
 		return;
 	}
-	writ_emit_number(&r->out, "proc", "depth", (uint64_t)r->depth);
+	writ_emit_number(r->out, "proc", "depth", (uint64_t)r->depth);
 	if (r->depth == 0)
-		writ_emit(&r->out, "proc", "main", WRIT_STR("true"));
+		writ_emit(r->out, "proc", "main", WRIT_STR("true"));
 }
 
 static writ_rc collect(struct run *r, struct writ_err *err)
@@ -180,19 +180,10 @@ static writ_rc collect(struct run *r, struct writ_err *err)
 }
 
 static writ_rc attest(const struct writ_attest_ctx *ctx, const struct writ_attest_call *call,
-	struct writ_buf *answer, struct writ_err *err)
+	const struct writ_snapshot *s, struct writ_answer *out, struct writ_err *err)
 {
-	WRIT_AUTO(writ_snapshot_done) struct writ_snapshot s = { .bytes = NULL };
-	writ_rc rc = writ_request_decode(call->request, &s, err);
-	if (rc != WRIT_OK)
-		return rc;
-	struct run r = { .ctx = ctx, .call = call, .s = &s, .depth = -1 };
-	writ_answer_init(&r.out);
-	rc = collect(&r, err);
-	if (rc == WRIT_OK)
-		writ_answer_encode(&r.out, answer);
-	writ_answer_done(&r.out);
-	return rc;
+	struct run r = { .ctx = ctx, .call = call, .s = s, .out = out, .depth = -1 };
+	return collect(&r, err);
 }
 
 const struct writ_attestor_vt writ_attestor_lineage = {

@@ -27,7 +27,7 @@ struct run {
 	const struct writ_attest_ctx *ctx;
 	const struct writ_attest_call *call;
 	const struct writ_snapshot *s;
-	struct writ_answer out;
+	struct writ_answer *out;
 };
 
 static bool is_hidden(const struct writ_snapshot *s, struct writ_err *why)
@@ -147,11 +147,11 @@ static void emit_hash(struct run *r, int fd, const char *self)
 		: writ_exe_hashes_get(r->ctx->hashes, &exe, AT_FDCWD, self, r->ctx->sha256_file,
 			  limit ? limit : WRIT_EXE_SIZE_LIMIT, true, hash, &why);
 	if (rc != WRIT_OK) {
-		writ_answer_note(&r->out, "script:sha256 withheld: %s", why.msg);
+		writ_answer_note(r->out, "script:sha256 withheld: %s", why.msg);
 		return;
 	}
 	writ_hex(hash, sizeof(hash), hex);
-	writ_emit(&r->out, "script", "sha256", writ_cstr(hex));
+	writ_emit(r->out, "script", "sha256", writ_cstr(hex));
 }
 
 static void emit_script(struct run *r, int fd)
@@ -162,10 +162,10 @@ static void emit_script(struct run *r, int fd)
 	/* Without symbolic links: one file, one name. */
 	ssize_t n = readlink(self, path, sizeof(path));
 	if (n <= 0 || (size_t)n == sizeof(path) || path[0] != '/') {
-		writ_answer_note(&r->out, "script:path withheld: the script has no path");
+		writ_answer_note(r->out, "script:path withheld: the script has no path");
 		return;
 	}
-	writ_emit(&r->out, "script", "path", writ_strn(path, (size_t)n));
+	writ_emit(r->out, "script", "path", writ_strn(path, (size_t)n));
 	if ((r->call->flags & WRIT_ATTEST_SCRIPT_SHA256) && r->ctx->sha256_file)
 		emit_hash(r, fd, self);
 }
@@ -174,14 +174,14 @@ static writ_rc collect(struct run *r, struct writ_err *err)
 {
 	struct writ_err why;
 	if (r->s->withheld[WRIT_PART_EXE]) {
-		writ_answer_note(&r->out, "script withheld: the caller's exe cannot be read");
+		writ_answer_note(r->out, "script withheld: the caller's exe cannot be read");
 		return WRIT_OK;
 	}
 	enum writ_interp kind = writ_interp_of(r->s->exe_path);
 	if (kind == WRIT_INTERP_NONE)
 		return WRIT_OK;
 	if (is_hidden(r->s, &why)) {
-		writ_answer_note(&r->out, "script withheld: %s", why.msg);
+		writ_answer_note(r->out, "script withheld: %s", why.msg);
 		return WRIT_OK;
 	}
 	if (!(r->call->flags & WRIT_ATTEST_MAY_BLOCK))
@@ -190,24 +190,15 @@ static writ_rc collect(struct run *r, struct writ_err *err)
 	if (find_script(r, kind, &fd, &why) == WRIT_OK)
 		emit_script(r, fd);
 	else
-		writ_answer_note(&r->out, "script withheld: %s", why.msg);
+		writ_answer_note(r->out, "script withheld: %s", why.msg);
 	return WRIT_OK;
 }
 
 static writ_rc attest(const struct writ_attest_ctx *ctx, const struct writ_attest_call *call,
-	struct writ_buf *answer, struct writ_err *err)
+	const struct writ_snapshot *s, struct writ_answer *out, struct writ_err *err)
 {
-	WRIT_AUTO(writ_snapshot_done) struct writ_snapshot s = { .bytes = NULL };
-	writ_rc rc = writ_request_decode(call->request, &s, err);
-	if (rc != WRIT_OK)
-		return rc;
-	struct run r = { .ctx = ctx, .call = call, .s = &s };
-	writ_answer_init(&r.out);
-	rc = collect(&r, err);
-	if (rc == WRIT_OK)
-		writ_answer_encode(&r.out, answer);
-	writ_answer_done(&r.out);
-	return rc;
+	struct run r = { .ctx = ctx, .call = call, .s = s, .out = out };
+	return collect(&r, err);
 }
 
 const struct writ_attestor_vt writ_attestor_script = {

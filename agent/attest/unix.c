@@ -7,51 +7,25 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attest/emit.h"
 #include "base/mem.h"
-
-#define TYPE WRIT_STR("unix")
 
 struct run {
 	const struct writ_attest_ctx *ctx;
 	const struct writ_attest_call *call;
 	const struct writ_snapshot *s;
-	struct writ_answer out;
-	struct writ_buf value; /* of the selector being made */
+	struct writ_answer *out;
 	bool may_block;
 };
 
-/* Adds "unix:KEY:VALUE"; what cannot be a selector is withheld with a note. */
-static void add(struct run *r, const char *key, struct writ_str value)
-{
-	struct writ_err why;
-	writ_buf_reset(&r->value);
-	writ_buf_add_cstr(&r->value, key);
-	writ_buf_add_byte(&r->value, ':');
-	writ_buf_add_str(&r->value, value);
-	writ_rc rc = writ_buf_check(&r->value, key, &why);
-	if (rc == WRIT_OK && value.n == 0)
-		rc = writ_fail(&why, WRIT_EINVAL, "empty");
-	if (rc == WRIT_OK)
-		rc = writ_selectors_add(&r->out.selectors, TYPE, writ_buf_str(&r->value), &why);
-	if (rc != WRIT_OK)
-		writ_answer_note(&r->out, "unix:%s withheld: %s", key, why.msg);
-}
-
-static void add_number(struct run *r, const char *key, uint64_t id)
-{
-	char text[24];
-	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)id);
-	add(r, key, writ_cstr(text));
-}
-
 static void add_ids(struct run *r)
 {
-	add_number(r, "uid", r->s->uid);
-	add_number(r, "gid", r->s->gid);
+	writ_emit_number(r->out, "unix", "uid", r->s->uid);
+	writ_emit_number(r->out, "unix", "gid", r->s->gid);
 	for (size_t i = 0; i < r->s->ngroups; i++)
-		add_number(r, "supplementary_gid", r->s->groups[i]);
+		writ_emit_number(r->out, "unix", "supplementary_gid", r->s->groups[i]);
 	if (r->s->groups_cut)
-		writ_answer_note(&r->out, "only the first %d supplementary groups count",
+		writ_answer_note(r->out, "only the first %d supplementary groups count",
 			WRIT_PIN_GROUPS_MAX);
 }
 
@@ -91,9 +65,9 @@ static writ_rc add_hash(struct run *r, struct writ_err *err)
 		return writ_fail(err, rc, "unix:sha256: %s", why.msg);
 	if (rc == WRIT_OK) {
 		writ_hex(hash, sizeof(hash), hex);
-		add(r, "sha256", writ_cstr(hex));
+		writ_emit(r->out, "unix", "sha256", writ_cstr(hex));
 	} else {
-		writ_answer_note(&r->out, "unix:sha256 withheld: %s", why.msg);
+		writ_answer_note(r->out, "unix:sha256 withheld: %s", why.msg);
 	}
 	return WRIT_OK;
 }
@@ -106,40 +80,29 @@ static writ_rc add_program(struct run *r, struct writ_err *err)
 		return WRIT_OK;
 	const char *hidden = program_is_hidden(r->s, text, sizeof(text));
 	if (hidden) {
-		writ_answer_note(&r->out, "unix:path and unix:sha256 withheld: %s", hidden);
+		writ_answer_note(r->out, "unix:path and unix:sha256 withheld: %s", hidden);
 		return WRIT_OK;
 	}
 	writ_rc rc = writ_exe_path_check(r->s->exe_path, &r->s->exe, r->may_block, &why);
 	if (rc == WRIT_EBUSY)
 		return writ_fail(err, rc, "unix:path: %s", why.msg);
 	if (rc != WRIT_OK) {
-		writ_answer_note(&r->out, "unix:path and unix:sha256 withheld: %s", why.msg);
+		writ_answer_note(r->out, "unix:path and unix:sha256 withheld: %s", why.msg);
 		return WRIT_OK;
 	}
-	add(r, "path", r->s->exe_path);
+	writ_emit(r->out, "unix", "path", r->s->exe_path);
 	if (!(r->call->flags & WRIT_ATTEST_SHA256) || !r->ctx->sha256_file)
 		return WRIT_OK;
 	return add_hash(r, err);
 }
 
 static writ_rc attest(const struct writ_attest_ctx *ctx, const struct writ_attest_call *call,
-	struct writ_buf *answer, struct writ_err *err)
+	const struct writ_snapshot *s, struct writ_answer *out, struct writ_err *err)
 {
-	WRIT_AUTO(writ_snapshot_done) struct writ_snapshot s = { .bytes = NULL };
-	writ_rc rc = writ_request_decode(call->request, &s, err);
-	if (rc != WRIT_OK)
-		return rc;
-	struct run r = { .ctx = ctx, .call = call, .s = &s };
+	struct run r = { .ctx = ctx, .call = call, .s = s, .out = out };
 	r.may_block = (call->flags & WRIT_ATTEST_MAY_BLOCK) != 0;
-	r.value = WRIT_BUF(WRIT_SELECTOR_VALUE_MAX);
-	writ_answer_init(&r.out);
 	add_ids(&r);
-	rc = add_program(&r, err);
-	if (rc == WRIT_OK)
-		writ_answer_encode(&r.out, answer);
-	writ_answer_done(&r.out);
-	writ_buf_done(&r.value);
-	return rc;
+	return add_program(&r, err);
 }
 
 const struct writ_attestor_vt writ_attestor_unix = {

@@ -3,11 +3,12 @@
  * attestor does not run in the attestation process, which has no network. */
 #include "attest/attestor.h"
 
+#include "attest/emit.h"
 #include "base/mem.h"
 
 struct run {
 	const struct writ_attest_ctx *ctx;
-	struct writ_answer out;
+	struct writ_answer *out;
 	bool may_block;
 };
 
@@ -20,15 +21,10 @@ static writ_rc add(
 	writ_rc rc = writ_names_get(r->ctx->names, kind, (uint32_t)id, r->may_block, name, &why);
 	if (rc == WRIT_EBUSY)
 		return writ_wrap(err, writ_fail(err, rc, "%s", why.msg), "unix:%s", key);
-	WRIT_AUTO(writ_buf_done) struct writ_buf value = WRIT_BUF(WRIT_SELECTOR_VALUE_MAX);
-	writ_buf_addf(&value, "%s:%s", key, name);
-	if (rc == WRIT_OK && !*name)
-		rc = writ_fail(&why, WRIT_EINVAL, "empty");
 	if (rc == WRIT_OK)
-		rc = writ_selectors_add(
-			&r->out.selectors, WRIT_STR("unix"), writ_buf_str(&value), &why);
-	if (rc != WRIT_OK)
-		writ_answer_note(&r->out, "unix:%s withheld: %s", key, why.msg);
+		writ_emit(r->out, "unix", key, writ_cstr(name));
+	else
+		writ_answer_note(r->out, "unix:%s withheld: %s", key, why.msg);
 	return WRIT_OK;
 }
 
@@ -43,19 +39,11 @@ static writ_rc collect(struct run *r, const struct writ_snapshot *s, struct writ
 }
 
 static writ_rc attest(const struct writ_attest_ctx *ctx, const struct writ_attest_call *call,
-	struct writ_buf *answer, struct writ_err *err)
+	const struct writ_snapshot *s, struct writ_answer *out, struct writ_err *err)
 {
-	WRIT_AUTO(writ_snapshot_done) struct writ_snapshot s = { .bytes = NULL };
-	writ_rc rc = writ_request_decode(call->request, &s, err);
-	if (rc != WRIT_OK)
-		return rc;
-	struct run r = { .ctx = ctx, .may_block = (call->flags & WRIT_ATTEST_MAY_BLOCK) != 0 };
-	writ_answer_init(&r.out);
-	rc = collect(&r, &s, err);
-	if (rc == WRIT_OK)
-		writ_answer_encode(&r.out, answer);
-	writ_answer_done(&r.out);
-	return rc;
+	struct run r = { .ctx = ctx, .out = out };
+	r.may_block = (call->flags & WRIT_ATTEST_MAY_BLOCK) != 0;
+	return collect(&r, s, err);
 }
 
 const struct writ_attestor_vt writ_attestor_unix_names = {
