@@ -193,7 +193,7 @@ part_run() {
 part_units() {
 	cd "$TREE" || return
 	for t in "$BUILD"/tests/test_attest_* "$BUILD"/tests/test_attestor "$BUILD"/tests/test_wlapi "$BUILD"/tests/test_front \
-		"$BUILD"/tests/test_run "$BUILD"/tests/test_runtime; do
+		"$BUILD"/tests/test_run "$BUILD"/tests/test_keeper "$BUILD"/tests/test_launches "$BUILD"/tests/test_runtime; do
 		name=${t##*/}
 		if timeout 300 "$t" >"$tmp/$name" 2>&1; then
 			row ok "$name" "$(grep -c '\[       OK' "$tmp/$name") tests, $(grep -c '\[  SKIPPED' "$tmp/$name") skipped"
