@@ -6,6 +6,7 @@
  *        pose inherited FD WANTED REPORT-FD      asks on a connection that it was given
  *        pose again FD WANTED REPORT-FD          the same, where a stream is open already
  *        pose return|anew FD WANTED REPORT-FD    see pose_again.c
+ *        pose listen FD WANTED REPORT-FD         see pose_setuid.c
  *        pose ask SOCKET WANTED                  asks as itself */
 #include "pose.h"
 
@@ -238,7 +239,7 @@ static int attack(const struct pose_attack *a, struct pose *p, long tries, long 
 static const struct pose_attack *find(const char *name)
 {
 	static const struct pose_attack *const lists[] = { pose_exec_attacks, pose_pid_attacks,
-		pose_user_attacks, pose_message_attacks, pose_again_attacks };
+		pose_user_attacks, pose_message_attacks, pose_again_attacks, pose_setuid_attacks };
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		for (const struct pose_attack *a = lists[i]; a->name; a++)
 			if (strcmp(a->name, name) == 0)
@@ -291,6 +292,8 @@ int main(int argc, char **argv)
 		return pose_return(atoi(argv[2]), argv[3], atoi(argv[4]));
 	if (argc == 5 && strcmp(argv[1], "anew") == 0)
 		return pose_anew(argv[3], atoi(argv[4]));
+	if (argc == 5 && strcmp(argv[1], "listen") == 0)
+		return pose_listen(atoi(argv[2]), argv[3], atoi(argv[4]));
 	if (argc == 4 && strcmp(argv[1], "ask") == 0)
 		return ask_once(ask_connect(argv[2]), false, argv[3], STDOUT_FILENO);
 	return argc >= 7 ? run_attack(argc, argv) : 2;

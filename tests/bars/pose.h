@@ -32,7 +32,7 @@ struct pose_attack {
 
 /* Each ends with a name of NULL. */
 extern const struct pose_attack pose_exec_attacks[], pose_pid_attacks[], pose_user_attacks[],
-	pose_message_attacks[], pose_again_attacks[];
+	pose_message_attacks[], pose_again_attacks[], pose_setuid_attacks[];
 
 /* How long an answer is waited for: POSE_WAIT_MS of the environment. The agent waits 5 s for the
  * ACK of its PING. */
@@ -54,6 +54,9 @@ pid_t pose_spawn_as(
  * pose_again.c. */
 int pose_return(int fd, const char *wanted, int report);
 int pose_anew(const char *wanted, int report);
+/* `pose listen FD WANTED REPORT`: the question has been asked by whoever this process was before.
+ */
+int pose_listen(int fd, const char *wanted, int report);
 void pose_run_trusted(const struct pose *p, const char *what); /* see trusted.c; does not return */
 void pose_stop_agent(const struct pose *p, int sig);           /* SIGSTOP, SIGCONT */
 bool pose_until_exec(int gate); /* the other end of a CLOEXEC pipe closes */

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,55 +16,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* --- A5: a set-user-ID program in the place of the one that connected --- */
-
-static void run_helper(const struct pose *p)
-{
-	int in[2]; /* a password is waited for */
-	if (pipe(in) == 0)
-		(void)dup2(in[0], STDIN_FILENO);
-	int null = open("/dev/null", O_RDWR);
-	(void)dup2(null, STDOUT_FILENO);
-	(void)dup2(null, STDERR_FILENO);
-	(void)execl(p->helper, p->helper, "root", (char *)NULL);
-	_exit(1);
-}
-
-/* The child asks, when the parent is the helper. */
-static void setuid_then_child_asks(struct pose *p)
-{
-	int gate[2];
-	pose_drop(p);
-	int fd = pose_connect(p);
-	if (pipe2(gate, O_CLOEXEC) != 0)
-		pose_unready(p, "pipe");
-	if (fork() == 0) {
-		(void)close(gate[1]);
-		(void)pose_until_exec(gate[0]);
-		pose_ask_on(p, fd);
-		_exit(0);
-	}
-	run_helper(p);
-}
-
-/* R5: it has asked already; a child stops the helper while it is root, and reads. */
-static void setuid_after_asking(struct pose *p)
-{
-	pose_drop(p);
-	int fd = pose_connect(p);
-	pid_t parent = getpid();
-	if (!ask_send(fd))
-		pose_unready(p, "ask");
-	if (fork() == 0) {
-		(void)usleep((useconds_t)p->delay_us);
-		if (p->n % 2)
-			(void)kill(parent, SIGSTOP);
-		pose_hear(p, fd);
-		_exit(0);
-	}
-	run_helper(p);
-}
 
 /* A20: root connects, becomes the attacker, and asks. */
 static void leave_root(struct pose *p)
@@ -333,8 +283,6 @@ static void leader_exits(struct pose *p)
 }
 
 const struct pose_attack pose_user_attacks[] = {
-	{ "setuid-child-asks", setuid_then_child_asks, 0 },
-	{ "setuid-after-asking", setuid_after_asking, 0 },
 	{ "leave-root", leave_root, 0 },
 	{ "namespace-root", namespace_root, 0 },
 	{ "bind-mount", bind_mount, 0 },

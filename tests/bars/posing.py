@@ -4,6 +4,8 @@
 Each row says which attack of docs/attacks.md it is, how often the bar runs it, and how CI does."""
 import json
 import os
+import pwd
+import shutil
 import subprocess
 import time
 from collections import namedtuple
@@ -31,11 +33,18 @@ ROWS = [
     Row("A4, answered till then", "r4-answers", 1000, 20, 100),
     Row("A4, after the PING", "r4-after-ping", 1000, 20, 100),
     Row("A4, before accept", "r4-stopped", 1000, 5, 4, 5, needs="stop"),
-    Row("A4, at any moment", "r4-stopped-later", 200, 5, 4, 5, needs="stop"),
+    Row("A4, at any moment", "r4-stopped-later", 1000, 5, 4, 5, needs="stop"),
     Row("A5, su, child asks", "setuid-child-asks", 1000, 10, 4, 0, "su", "rooted", "root su"),
     Row("A5, su, asked before", "setuid-after-asking", 1000, 10, 8, 0, "su", "rooted", "root su"),
     Row("A5, newgrp", "setuid-after-asking", 1000, 10, 8, 0, "newgrp", "rooted", "root newgrp"),
-    Row("A5, sudo", "setuid-after-asking", 1000, 10, 8, 0, "sudo", "rooted", "root sudo"),
+    Row("A5, sudo, child asks", "setuid-child-asks", 1000, 10, 4, 0, "sudo", "rooted", "root sudo"),
+    Row("A5, sudo, asked before", "setuid-after-asking", 1000, 10, 8, 0, "sudo", "rooted", "root sudo"),
+    Row("A5, R5", "setuid-drops", 1000, 10, 100, 0, "roots", "stepdown", "setuid"),
+    Row("A5, R5, it answers", "setuid-drops-and-answers", 1000, 10, 20, 0, "roots", "stepdown", "setuid"),
+    Row("A5, R5, slow agent", "setuid-drops-stopped", 1000, 12, 8, 5, "roots", "stepdown", "setuid stop"),
+    Row("A5, R5, a user's", "setuid-drops", 1000, 10, 100, 0, "users", "stepdown", "setuid"),
+    Row("A5, R5, a user's, it answers", "setuid-drops-and-answers", 1000, 10, 20, 0, "users", "stepdown", "setuid"),
+    Row("A5, R5, a user's, slow agent", "setuid-drops-stopped", 1000, 12, 8, 5, "users", "stepdown", "setuid stop"),
     Row("A6", "ways-to-write", 1000, 21),
     Row("A6, child", "child", 1000, 10),
     Row("A6, by io_uring", "ring", 200, 5, 50, needs="uring"),
@@ -93,6 +102,7 @@ class Posing:
         self.w = world
         self.uid, self.honest_uid = other_uid(3), other_uid(4)
         self.trusted = self.pose = None
+        self.stepdowns = {}
 
     def make_old(self):
         """The agent will find what Linux 6.1 has: no SO_PEERPIDFD, no SO_PASSRIGHTS, no PIDFD_GET_INFO."""
@@ -115,7 +125,21 @@ class Posing:
             self.deleted = w.dir / "app (deleted)"
             self.deleted.write_bytes(b"")
             w.entry("deleted", f"unix:path:{self.deleted}")
+            self.enter_stepdown()
         assert not honest or self.ask_once(self.honest_uid) == "S", "the trusted program is not served: " + self.w.agent.run.err[-2000:]
+
+    def enter_stepdown(self):
+        """Set-user-ID programs of root's and of another user's, and all that somebody could be taken for by them."""
+        w, owners = self.w, {"roots": 0, "users": other_uid(6)}
+        w.entry("stepdown/root", "unix:uid:0")
+        w.entry("stepdown/user", f"unix:uid:{owners['users']}")
+        for whose, uid in owners.items():
+            program = self.stepdowns[whose] = w.dir / f"{whose}-stepdown"
+            shutil.copy(PROGRAMS / "stepdown", program)
+            os.chown(program, uid, uid)
+            program.chmod(0o4755)
+            w.entry(f"stepdown/{whose}", f"unix:path:{program}")
+            w.entry(f"stepdown/{whose}/both", f"unix:path:{self.trusted}", f"unix:uid:{uid}")
 
     def id(self, name):
         return f"spiffe://{TD}/{name}"
@@ -147,6 +171,7 @@ class Posing:
             "root": (IS_ROOT, "needs root"),
             "pids": (IS_ROOT and os.access(LAST_PID, os.W_OK), "needs root, to choose process IDs"),
             "stop": (True, ""),
+            "setuid": (IS_ROOT and self.setuid_counts(), "needs root, and a set-user-ID program that has its owner's rights"),
             "userns": (self.can_unshare(), "unprivileged user namespaces are off here"),
             "uring": (not Path("/proc/sys/kernel/io_uring_disabled").exists()
                       or Path("/proc/sys/kernel/io_uring_disabled").read_text().strip() == "0", "io_uring is off here"),
@@ -156,6 +181,11 @@ class Posing:
             if not good:
                 return why
         return ""
+
+    def setuid_counts(self):
+        """Not on a file system mounted nosuid, nor for who has set no_new_privs."""
+        status = Path("/proc/self/status").read_text()
+        return not os.statvfs(self.w.dir).f_flag & os.ST_NOSUID and "NoNewPrivs:\t0" in status
 
     def can_unshare(self):
         return self.w.scene.run(["unshare", "--user", "--map-root-user", "true"], uid=self.uid).returncode == 0
@@ -168,11 +198,17 @@ class Posing:
                 return str(path)
         return None
 
+    def attacker(self, row):
+        """Whom nobody knows, newgrp and sudo leave at once; a user of Debian's is asked for a password."""
+        if row.helper in ("su", "newgrp", "sudo"):
+            return pwd.getpwnam("games").pw_uid
+        return other_uid(5) if row.wanted == "leader" else self.uid
+
     def attack(self, row, tries, stall=None, uid=None, argv=(), wait_ms=6000):
         """wait_ms: how long an attacker waits for an answer. What came of it: {"tries": .., "served": .., "refused": .., "silent": .., "unready": ..}, and seconds."""
         helpers = {"deleted": lambda: str(self.deleted), "folder": lambda: str(self.w.dir), "": lambda: ""}
-        helper = helpers.get(row.helper, lambda: self.program(row.helper))()
-        uid = uid or (other_uid(5) if row.wanted == "leader" else self.uid)
+        helper = self.stepdowns.get(row.helper) or helpers.get(row.helper, lambda: self.program(row.helper))()
+        uid = uid or self.attacker(row)
         stall = row.stall if stall is None else stall
         begin = time.monotonic()
         done = subprocess.run([str(a) for a in (*argv, self.pose, row.attack, self.w.socket, self.trusted, self.id(row.wanted),
