@@ -17,7 +17,6 @@
 
 struct http_challenge {
 	struct writ_prover base;
-	const struct writ_agent_http_challenge *cfg;
 	/* Between start and stop. */
 	struct writ_httpd *httpd;
 	uint16_t port; /* that listens */
@@ -30,26 +29,19 @@ static struct http_challenge *self(struct writ_prover *p)
 	return writ_container(p, struct http_challenge, base);
 }
 
-static bool is_on(const struct writ_agent_config *cfg)
+static const struct writ_agent_http_challenge *config_of(const struct writ_prover *p)
 {
-	return cfg->nodes.http_challenge.is_on;
+	return &p->cfg->nodes.http_challenge;
 }
 
-static writ_rc open_prover(
-	const struct writ_agent_config *cfg, struct writ_prover **ret, struct writ_err *err)
+static writ_rc check(const struct writ_agent_config *cfg, struct writ_err *err)
 {
 	const char *name = cfg->nodes.http_challenge.agentname;
-	if (!writ_http_claim_is_agent(writ_cstr(name)))
-		return writ_fail(err, WRIT_EINVAL,
-			"NodeAttestor \"http_challenge\": agentname is '%s': write a letter, then "
-			"letters, digits and dashes",
-			name);
-	struct http_challenge *h = writ_alloc(sizeof(*h));
-	h->base.vt = &writ_prover_http_challenge;
-	h->cfg = &cfg->nodes.http_challenge;
-	writ_http_claim_path(h->cfg->agentname, h->path);
-	*ret = &h->base;
-	return WRIT_OK;
+	return writ_http_claim_is_agent(writ_cstr(name))
+		? WRIT_OK
+		: writ_fail(err, WRIT_EINVAL,
+			  "agentname is '%s': write a letter, then letters, digits and dashes",
+			  name);
 }
 
 static void stop(struct writ_prover *p)
@@ -57,12 +49,6 @@ static void stop(struct writ_prover *p)
 	struct http_challenge *h = self(p);
 	writ_httpd_stop(writ_steal(h->httpd));
 	*h->nonce = 0;
-}
-
-static void close_prover(struct writ_prover *p)
-{
-	stop(p);
-	writ_free(self(p));
 }
 
 static void handle(
@@ -102,22 +88,23 @@ static int listen_on(int family, uint16_t port, uint16_t *bound)
 static writ_rc start(struct writ_prover *p, struct writ_loop *loop, struct writ_err *err)
 {
 	struct http_challenge *h = self(p);
-	int fd = listen_on(AF_INET6, h->cfg->port, &h->port);
+	const struct writ_agent_http_challenge *cfg = config_of(p);
+	writ_http_claim_path(cfg->agentname, h->path);
+	int fd = listen_on(AF_INET6, cfg->port, &h->port);
 	if (fd < 0 && errno == EAFNOSUPPORT)
-		fd = listen_on(AF_INET, h->cfg->port, &h->port);
+		fd = listen_on(AF_INET, cfg->port, &h->port);
 	if (fd < 0)
-		return writ_fail_errno(err, errno, "listen on port %u%s", h->cfg->port,
+		return writ_fail_errno(err, errno, "listen on port %u%s", cfg->port,
 			errno == EACCES ? " (ports below 1024 need CAP_NET_BIND_SERVICE)" : "");
 	return writ_httpd_start(loop, fd, handle, h, &h->httpd, err);
 }
 
 static writ_rc payload(struct writ_prover *p, struct writ_buf *out, struct writ_err *err)
 {
-	const struct http_challenge *h = self(p);
-	const struct writ_agent_http_challenge *cfg = h->cfg;
+	const struct writ_agent_http_challenge *cfg = config_of(p);
 	struct writ_http_claim c = { .port = cfg->advertised_port };
 	if (!c.port)
-		c.port = h->port;
+		c.port = self(p)->port;
 	memcpy(c.agent, cfg->agentname, strlen(cfg->agentname) + 1);
 	if (cfg->hostname)
 		memcpy(c.host, cfg->hostname, strlen(cfg->hostname) + 1);
@@ -141,9 +128,9 @@ static writ_rc answer(struct writ_prover *p, struct writ_str challenge, struct w
 const struct writ_prover_vt writ_prover_http_challenge = {
 	.name = "http_challenge",
 	.on_loop = true,
-	.is_on = is_on,
-	.open = open_prover,
-	.close = close_prover,
+	.is_on = offsetof(struct writ_agent_config, nodes.http_challenge.is_on),
+	.size = sizeof(struct http_challenge),
+	.check = check,
 	.start = start,
 	.payload = payload,
 	.answer = answer,

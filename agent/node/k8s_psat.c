@@ -10,32 +10,6 @@
 
 #define TOKEN_MAX (16 * 1024)
 
-struct k8s_psat {
-	struct writ_prover base;
-	const struct writ_agent_k8s_psat *cfg;
-};
-
-static bool is_on(const struct writ_agent_config *cfg)
-{
-	return cfg->nodes.k8s_psat.is_on;
-}
-
-static writ_rc open_prover(
-	const struct writ_agent_config *cfg, struct writ_prover **ret, struct writ_err *err)
-{
-	struct k8s_psat *k = writ_alloc(sizeof(*k));
-	(void)err;
-	k->base.vt = &writ_prover_k8s_psat;
-	k->cfg = &cfg->nodes.k8s_psat;
-	*ret = &k->base;
-	return WRIT_OK;
-}
-
-static void close_prover(struct writ_prover *p)
-{
-	writ_free(p);
-}
-
 /* Follows links: what Kubernetes projects is one, and who owns it is Kubernetes' business. */
 static writ_rc read_token(const char *path, struct writ_buf *out, struct writ_err *err)
 {
@@ -58,16 +32,16 @@ static writ_rc read_token(const char *path, struct writ_buf *out, struct writ_er
 
 static writ_rc payload(struct writ_prover *p, struct writ_buf *out, struct writ_err *err)
 {
-	const struct k8s_psat *k = writ_container(p, struct k8s_psat, base);
+	const struct writ_agent_k8s_psat *cfg = &p->cfg->nodes.k8s_psat;
 	WRIT_AUTO(writ_buf_wipe) struct writ_buf text = WRIT_BUF(TOKEN_MAX);
-	writ_rc rc = read_token(k->cfg->token_path, &text, err);
+	writ_rc rc = read_token(cfg->token_path, &text, err);
 	if (rc != WRIT_OK)
 		return rc;
 	struct writ_str token = writ_str_trim(writ_buf_str(&text));
 	if (!token.n)
-		return writ_fail(err, WRIT_EINVAL, "token_path '%s' is empty", k->cfg->token_path);
+		return writ_fail(err, WRIT_EINVAL, "token_path '%s' is empty", cfg->token_path);
 	writ_buf_add_cstr(out, "{\"cluster\":\"");
-	writ_buf_add_json(out, writ_cstr(k->cfg->cluster));
+	writ_buf_add_json(out, writ_cstr(cfg->cluster));
 	writ_buf_add_cstr(out, "\",\"token\":\"");
 	writ_buf_add_json(out, token);
 	writ_buf_add_cstr(out, "\"}");
@@ -76,8 +50,7 @@ static writ_rc payload(struct writ_prover *p, struct writ_buf *out, struct writ_
 
 const struct writ_prover_vt writ_prover_k8s_psat = {
 	.name = "k8s_psat",
-	.is_on = is_on,
-	.open = open_prover,
-	.close = close_prover,
+	.is_on = offsetof(struct writ_agent_config, nodes.k8s_psat.is_on),
+	.size = sizeof(struct writ_prover),
 	.payload = payload,
 };

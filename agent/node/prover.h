@@ -18,27 +18,28 @@ struct writ_prover_vt;
 /* First member of a prover's object. */
 struct writ_prover {
 	const struct writ_prover_vt *vt;
+	const struct writ_agent_config *cfg; /* borrowed: outlives it */
 };
 
 /* Errors go to the log and the attestation is tried again later, so files may be mended while the
- * agent runs: read them in payload, not in open. */
+ * agent runs: read them in payload. */
 struct writ_prover_vt {
 	const char *name; /* "x509pop" */
 	/* payload and answer run on the pool and may block for a moment (files, a TPM); with
 	 * on_loop they run on the loop and must not. */
 	bool on_loop;
-	bool (*is_on)(const struct writ_agent_config *cfg);
-	/* Once; cfg is borrowed while it lives. */
-	writ_rc (*open)(const struct writ_agent_config *cfg, struct writ_prover **ret,
-		struct writ_err *err);
-	void (*close)(struct writ_prover *p);
+	size_t is_on; /* where in struct writ_agent_config the bool is that names it */
+	size_t size;  /* of its object, zeroed at first */
+	/* Once, before anything else: what of the configuration can never work. NULL: nothing. */
+	writ_rc (*check)(const struct writ_agent_config *cfg, struct writ_err *err);
 	/* Before payload, on the loop: for what has to listen meanwhile. NULL: nothing. */
 	writ_rc (*start)(struct writ_prover *p, struct writ_loop *loop, struct writ_err *err);
 	writ_rc (*payload)(struct writ_prover *p, struct writ_buf *out, struct writ_err *err);
 	writ_rc (*answer)(struct writ_prover *p, struct writ_str challenge, struct writ_buf *out,
 		struct writ_err *err); /* NULL: a challenge is the server's mistake */
 	/* The attestation is over, whatever came of it; on the loop, also after a start or payload
-	 * that failed. Secrets of payload go here. NULL: nothing. */
+	 * that failed, and before the object is freed. Secrets of payload go here. NULL: nothing.
+	 */
 	void (*stop)(struct writ_prover *p);
 };
 

@@ -12,7 +12,6 @@
 
 struct sshpop {
 	struct writ_prover base;
-	const struct writ_agent_sshpop *cfg;
 	struct writ_ssh_key *key; /* between payload and stop, as is wire */
 	struct writ_buf wire;     /* the certificate */
 	struct writ_ssh_cert cert;
@@ -23,23 +22,6 @@ static struct sshpop *self(struct writ_prover *p)
 	return writ_container(p, struct sshpop, base);
 }
 
-static bool is_on(const struct writ_agent_config *cfg)
-{
-	return cfg->nodes.sshpop.is_on;
-}
-
-static writ_rc open_prover(
-	const struct writ_agent_config *cfg, struct writ_prover **ret, struct writ_err *err)
-{
-	struct sshpop *s = writ_alloc(sizeof(*s));
-	(void)err;
-	s->base.vt = &writ_prover_sshpop;
-	s->cfg = &cfg->nodes.sshpop;
-	s->wire = WRIT_BUF(WRIT_SSH_CERT_MAX);
-	*ret = &s->base;
-	return WRIT_OK;
-}
-
 static void stop(struct writ_prover *p)
 {
 	struct sshpop *s = self(p);
@@ -47,39 +29,34 @@ static void stop(struct writ_prover *p)
 	writ_buf_done(&s->wire);
 }
 
-static void close_prover(struct writ_prover *p)
-{
-	stop(p);
-	writ_free(self(p));
-}
-
-static writ_rc read_cert(struct sshpop *s, struct writ_err *err)
+static writ_rc read_cert(struct sshpop *s, const char *path, struct writ_err *err)
 {
 	WRIT_AUTO(writ_buf_done) struct writ_buf text = WRIT_BUF(FILE_MAX);
-	writ_rc rc = writ_fs_read(s->cfg->host_cert_path, &text, err);
+	writ_rc rc = writ_fs_read(path, &text, err);
 	if (rc == WRIT_OK)
 		rc = writ_ssh_read_line(writ_buf_str(&text), &s->wire, err);
 	if (rc == WRIT_OK)
 		rc = writ_ssh_cert_parse(writ_buf_str(&s->wire), &s->cert, err);
-	return rc == WRIT_OK ? rc
-			     : writ_wrap(err, rc, "host_cert_path '%s'", s->cfg->host_cert_path);
+	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "host_cert_path '%s'", path);
 }
 
-static writ_rc read_key(struct sshpop *s, struct writ_err *err)
+static writ_rc read_key(struct sshpop *s, const char *path, struct writ_err *err)
 {
 	WRIT_AUTO(writ_buf_wipe) struct writ_buf text = WRIT_BUF(FILE_MAX);
-	writ_rc rc = writ_node_read_key(s->cfg->host_key_path, &text, err);
+	writ_rc rc = writ_node_read_key(path, &text, err);
 	if (rc == WRIT_OK)
 		rc = writ_ssh_key_parse(writ_buf_str(&text), &s->key, err);
-	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "host_key_path '%s'", s->cfg->host_key_path);
+	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "host_key_path '%s'", path);
 }
 
 static writ_rc payload(struct writ_prover *p, struct writ_buf *out, struct writ_err *err)
 {
 	struct sshpop *s = self(p);
-	writ_rc rc = read_cert(s, err);
+	const struct writ_agent_sshpop *cfg = &p->cfg->nodes.sshpop;
+	s->wire = WRIT_BUF(WRIT_SSH_CERT_MAX);
+	writ_rc rc = read_cert(s, cfg->host_cert_path, err);
 	if (rc == WRIT_OK)
-		rc = read_key(s, err);
+		rc = read_key(s, cfg->host_key_path, err);
 	if (rc == WRIT_OK)
 		writ_sshpop_print(writ_buf_str(&s->wire), out);
 	return rc;
@@ -108,9 +85,8 @@ static writ_rc answer(struct writ_prover *p, struct writ_str challenge, struct w
 
 const struct writ_prover_vt writ_prover_sshpop = {
 	.name = "sshpop",
-	.is_on = is_on,
-	.open = open_prover,
-	.close = close_prover,
+	.is_on = offsetof(struct writ_agent_config, nodes.sshpop.is_on),
+	.size = sizeof(struct sshpop),
 	.payload = payload,
 	.answer = answer,
 	.stop = stop,

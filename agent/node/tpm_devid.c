@@ -16,7 +16,6 @@
 
 struct tpm_devid {
 	struct writ_prover base;
-	const struct writ_agent_tpm_devid *cfg;
 	struct writ_tpm *tpm; /* between payload and stop */
 };
 
@@ -25,42 +24,23 @@ static struct tpm_devid *self(struct writ_prover *p)
 	return writ_container(p, struct tpm_devid, base);
 }
 
-static bool is_on(const struct writ_agent_config *cfg)
-{
-	return cfg->nodes.tpm_devid.is_on;
-}
-
-static writ_rc open_prover(
-	const struct writ_agent_config *cfg, struct writ_prover **ret, struct writ_err *err)
+static writ_rc check(const struct writ_agent_config *cfg, struct writ_err *err)
 {
 	if (!writ_tpm_is_built())
 		return writ_fail(err, WRIT_EUNSUP,
-			"NodeAttestor \"tpm_devid\": this writ-agent is built without the TPM "
-			"Software Stack: install libtss2-dev and build it anew, or attest in "
-			"another way");
+			"this writ-agent is built without the TPM Software Stack: install "
+			"libtss2-dev and build it anew, or attest in another way");
 	if (cfg->nodes.tpm_devid.tpm_tcti && cfg->nodes.tpm_devid.tpm_device_path)
-		return writ_fail(err, WRIT_EINVAL,
-			"NodeAttestor \"tpm_devid\": both tpm_device_path and tpm_tcti are set: "
-			"remove one");
+		return writ_fail(
+			err, WRIT_EINVAL, "both tpm_device_path and tpm_tcti are set: remove one");
 	/* Its libraries print to standard error, between our lines, what we get as an error too. */
-	if (setenv("TSS2_LOG", "all+NONE", 0) != 0)
-		return writ_fail(err, WRIT_EIO, "set TSS2_LOG");
-	struct tpm_devid *t = writ_alloc(sizeof(*t));
-	t->base.vt = &writ_prover_tpm_devid;
-	t->cfg = &cfg->nodes.tpm_devid;
-	*ret = &t->base;
-	return WRIT_OK;
+	return setenv("TSS2_LOG", "all+NONE", 0) == 0 ? WRIT_OK
+						      : writ_fail(err, WRIT_EIO, "set TSS2_LOG");
 }
 
 static void stop(struct writ_prover *p)
 {
 	writ_tpm_close(writ_steal(self(p)->tpm));
-}
-
-static void close_prover(struct writ_prover *p)
-{
-	stop(p);
-	writ_free(self(p));
 }
 
 static writ_rc read_file(
@@ -83,7 +63,7 @@ static char *find_tcti(const struct writ_agent_tpm_devid *cfg)
 
 static writ_rc open_tpm(struct tpm_devid *t, struct writ_err *err)
 {
-	const struct writ_agent_tpm_devid *cfg = t->cfg;
+	const struct writ_agent_tpm_devid *cfg = &t->base.cfg->nodes.tpm_devid;
 	WRIT_AUTO(writ_buf_wipe) struct writ_buf private = WRIT_BUF(WRIT_TPM_KEY_FILE_MAX);
 	WRIT_AUTO(writ_buf_done) struct writ_buf public = WRIT_BUF(WRIT_TPM_KEY_FILE_MAX);
 	writ_rc rc = read_file("devid_priv_path", cfg->devid_priv_path, &private, err);
@@ -136,7 +116,7 @@ static writ_rc payload(struct writ_prover *p, struct writ_buf *out, struct writ_
 	struct tpm_devid *t = self(p);
 	struct writ_tpm_request q;
 	writ_tpm_request_init(&q);
-	writ_rc rc = read_certs(t->cfg->devid_cert_path, &q, err);
+	writ_rc rc = read_certs(p->cfg->nodes.tpm_devid.devid_cert_path, &q, err);
 	if (rc == WRIT_OK)
 		rc = open_tpm(t, err);
 	if (rc == WRIT_OK)
@@ -189,9 +169,9 @@ static writ_rc answer(struct writ_prover *p, struct writ_str challenge, struct w
 
 const struct writ_prover_vt writ_prover_tpm_devid = {
 	.name = "tpm_devid",
-	.is_on = is_on,
-	.open = open_prover,
-	.close = close_prover,
+	.is_on = offsetof(struct writ_agent_config, nodes.tpm_devid.is_on),
+	.size = sizeof(struct tpm_devid),
+	.check = check,
 	.payload = payload,
 	.answer = answer,
 	.stop = stop,

@@ -12,7 +12,6 @@
 
 struct x509pop {
 	struct writ_prover base;
-	const struct writ_agent_x509pop *cfg;
 	struct writ_key *key; /* between payload and stop */
 };
 
@@ -21,31 +20,9 @@ static struct x509pop *self(struct writ_prover *p)
 	return writ_container(p, struct x509pop, base);
 }
 
-static bool is_on(const struct writ_agent_config *cfg)
-{
-	return cfg->nodes.x509pop.is_on;
-}
-
-static writ_rc open_prover(
-	const struct writ_agent_config *cfg, struct writ_prover **ret, struct writ_err *err)
-{
-	struct x509pop *x = writ_alloc(sizeof(*x));
-	(void)err;
-	x->base.vt = &writ_prover_x509pop;
-	x->cfg = &cfg->nodes.x509pop;
-	*ret = &x->base;
-	return WRIT_OK;
-}
-
 static void stop(struct writ_prover *p)
 {
 	writ_key_unref(writ_steal(self(p)->key));
-}
-
-static void close_prover(struct writ_prover *p)
-{
-	stop(p);
-	writ_free(self(p));
 }
 
 static writ_rc read_certs(const char *path, const char *what, struct writ_cert **certs, size_t *n,
@@ -86,13 +63,14 @@ static writ_rc match(const struct writ_cert *leaf, const struct writ_key *key, s
 static writ_rc payload(struct writ_prover *p, struct writ_buf *out, struct writ_err *err)
 {
 	struct x509pop *x = self(p);
+	const struct writ_agent_x509pop *cfg = &p->cfg->nodes.x509pop;
 	struct writ_cert *certs[WRIT_X509POP_CERTS_MAX];
 	size_t n = 0;
-	writ_rc rc = read_certs(x->cfg->certificate_path, "certificate_path", certs, &n, err);
-	if (rc == WRIT_OK && x->cfg->intermediates_path)
-		rc = read_certs(x->cfg->intermediates_path, "intermediates_path", certs, &n, err);
+	writ_rc rc = read_certs(cfg->certificate_path, "certificate_path", certs, &n, err);
+	if (rc == WRIT_OK && cfg->intermediates_path)
+		rc = read_certs(cfg->intermediates_path, "intermediates_path", certs, &n, err);
 	if (rc == WRIT_OK)
-		rc = read_key(x->cfg->private_key_path, &x->key, err);
+		rc = read_key(cfg->private_key_path, &x->key, err);
 	if (rc == WRIT_OK)
 		rc = match(certs[0], x->key, err);
 	if (rc == WRIT_OK)
@@ -123,9 +101,8 @@ static writ_rc answer(struct writ_prover *p, struct writ_str challenge, struct w
 
 const struct writ_prover_vt writ_prover_x509pop = {
 	.name = "x509pop",
-	.is_on = is_on,
-	.open = open_prover,
-	.close = close_prover,
+	.is_on = offsetof(struct writ_agent_config, nodes.x509pop.is_on),
+	.size = sizeof(struct x509pop),
 	.payload = payload,
 	.answer = answer,
 	.stop = stop,

@@ -12,17 +12,38 @@
 static const struct writ_node_attestor_vt *const all[] = { &writ_node_x509pop, &writ_node_sshpop,
 	&writ_node_http_challenge, &writ_node_k8s_psat, &writ_node_tpm_devid };
 
+static void close_one(struct writ_node_attestor *a)
+{
+	if (a->vt->close)
+		a->vt->close(a);
+	writ_free(a);
+}
+
+static writ_rc open_one(const struct writ_node_attestor_vt *vt,
+	const struct writ_server_config *cfg, struct writ_node_attestor **ret, struct writ_err *err)
+{
+	struct writ_node_attestor *a = writ_alloc(vt->size);
+	*a = (struct writ_node_attestor){ .vt = vt, .cfg = cfg };
+	writ_rc rc = vt->open ? vt->open(a, err) : WRIT_OK;
+	if (rc != WRIT_OK) {
+		close_one(a);
+		return writ_wrap(err, rc, "NodeAttestor \"%s\"", vt->name);
+	}
+	*ret = a;
+	return WRIT_OK;
+}
+
 writ_rc writ_node_attestors_open(
 	const struct writ_server_config *cfg, struct writ_node_attestors *ret, struct writ_err *err)
 {
 	struct writ_node_attestors a = { .n = 0 };
 	for (size_t i = 0; i < WRIT_COUNT(all); i++) {
-		if (!all[i]->is_on(cfg))
+		if (!*(const bool *)((const char *)cfg + all[i]->is_on))
 			continue;
-		writ_rc rc = all[i]->open(cfg, &a.list[a.n], err);
+		writ_rc rc = open_one(all[i], cfg, &a.list[a.n], err);
 		if (rc != WRIT_OK) {
 			writ_node_attestors_close(&a);
-			return writ_wrap(err, rc, "NodeAttestor \"%s\"", all[i]->name);
+			return rc;
 		}
 		a.n++;
 	}
@@ -33,7 +54,7 @@ writ_rc writ_node_attestors_open(
 void writ_node_attestors_close(struct writ_node_attestors *a)
 {
 	for (size_t i = 0; i < a->n; i++)
-		a->list[i]->vt->close(a->list[i]);
+		close_one(a->list[i]);
 	a->n = 0;
 }
 

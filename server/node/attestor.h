@@ -32,6 +32,7 @@ struct writ_node_attestor_vt;
 /* First member of an attestor's object. */
 struct writ_node_attestor {
 	const struct writ_node_attestor_vt *vt;
+	const struct writ_server_config *cfg; /* borrowed: outlives it */
 };
 
 /* One attestation. The caller makes it and fills the first part; it lives until end. */
@@ -64,11 +65,12 @@ struct writ_node_exchange {
 struct writ_node_attestor_vt {
 	const char *name; /* "x509pop" */
 	size_t payload_max, answer_max;
-	/* Is it in the configuration? */
-	bool (*is_on)(const struct writ_server_config *cfg);
-	/* Once, at the start; reads files. cfg is borrowed while it lives. */
-	writ_rc (*open)(const struct writ_server_config *cfg, struct writ_node_attestor **ret,
-		struct writ_err *err);
+	size_t is_on; /* where in struct writ_server_config the bool is that names it */
+	size_t size;  /* of its object, zeroed at first */
+	/* Once, at the start; reads files. NULL: there is nothing to read. */
+	writ_rc (*open)(struct writ_node_attestor *a, struct writ_err *err);
+	/* Frees what open made, also when that failed half-way; the object is freed by the caller.
+	 * NULL: nothing. */
 	void (*close)(struct writ_node_attestor *a);
 	writ_rc (*begin)(
 		struct writ_node_exchange *x, struct writ_str payload, struct writ_err *err);

@@ -24,7 +24,6 @@
 
 struct attestor {
 	struct writ_node_attestor base;
-	const struct writ_server_http_challenge *cfg;
 	struct writ_host_pattern **patterns;
 };
 
@@ -38,37 +37,28 @@ static const struct attestor *self(const struct writ_node_exchange *x)
 	return (const struct attestor *)x->by;
 }
 
-static bool is_on(const struct writ_server_config *cfg)
+static const struct writ_server_http_challenge *config_of(const struct writ_node_attestor *a)
 {
-	return cfg->nodes.http_challenge.is_on;
+	return &a->cfg->nodes.http_challenge;
 }
 
 static void close_it(struct writ_node_attestor *a)
 {
 	struct attestor *h = (struct attestor *)a;
-	for (size_t i = 0; i < h->cfg->allowed_dns_patterns.n; i++)
+	for (size_t i = 0; i < config_of(a)->allowed_dns_patterns.n; i++)
 		writ_host_pattern_free(h->patterns[i]);
 	writ_free(h->patterns);
-	writ_free(h);
 }
 
-static writ_rc open_it(
-	const struct writ_server_config *cfg, struct writ_node_attestor **ret, struct writ_err *err)
+static writ_rc open_it(struct writ_node_attestor *a, struct writ_err *err)
 {
-	struct attestor *h = writ_alloc(sizeof(*h));
-	const struct writ_conf_strings *list = &cfg->nodes.http_challenge.allowed_dns_patterns;
-	h->base.vt = &writ_node_http_challenge;
-	h->cfg = &cfg->nodes.http_challenge;
-	h->patterns = writ_alloc_array(list->n + 1, sizeof(struct writ_host_pattern *));
+	struct attestor *h = (struct attestor *)a;
+	const struct writ_conf_strings *list = &config_of(a)->allowed_dns_patterns;
 	writ_rc rc = WRIT_OK;
+	h->patterns = writ_alloc_array(list->n + 1, sizeof(struct writ_host_pattern *));
 	for (size_t i = 0; rc == WRIT_OK && i < list->n; i++)
 		rc = writ_host_pattern_new(list->items[i], &h->patterns[i], err);
-	if (rc != WRIT_OK) {
-		close_it(&h->base);
-		return rc;
-	}
-	*ret = &h->base;
-	return WRIT_OK;
+	return rc;
 }
 
 static writ_rc check_port(
@@ -84,7 +74,7 @@ static writ_rc check_port(
 
 static writ_rc check_host(const struct attestor *h, const char *host, struct writ_err *err)
 {
-	size_t n = h->cfg->allowed_dns_patterns.n;
+	size_t n = config_of(&h->base)->allowed_dns_patterns.n;
 	if (!strcmp(host, "localhost") || writ_str_ends(writ_cstr(host), WRIT_STR(".localhost")))
 		return writ_fail(err, WRIT_EDENIED, "you can not use localhost as a hostname");
 	for (size_t i = 0; i < n; i++) {
@@ -116,7 +106,7 @@ static writ_rc begin(struct writ_node_exchange *x, struct writ_str payload, stru
 	x->state = t;
 	writ_rc rc = writ_http_claim_parse(payload, &t->claim, err);
 	if (rc == WRIT_OK)
-		rc = check_port(h->cfg, t->claim.port, err);
+		rc = check_port(config_of(&h->base), t->claim.port, err);
 	if (rc == WRIT_OK)
 		rc = writ_host_fold(writ_cstr(t->claim.host), t->claim.host, err);
 	if (rc == WRIT_OK)
@@ -138,7 +128,7 @@ static writ_rc respond(struct writ_node_exchange *x, struct writ_str answer, str
 
 static void know(struct writ_node_exchange *x, const struct attempt *t)
 {
-	const struct writ_server_http_challenge *cfg = self(x)->cfg;
+	const struct writ_server_http_challenge *cfg = config_of(x->by);
 	writ_buf_addf(&x->path, "/" NAME "/%s", t->claim.host);
 	writ_node_select(x, "hostname:%s", t->claim.host);
 	x->can_reattest = !cfg->tofu;
@@ -194,7 +184,7 @@ static void ask(struct writ_node_exchange *x)
 		.target = target,
 		.body_max = BODY_MAX,
 		.deadline_ms = DEADLINE_MS,
-		.distrust_host = !self(x)->cfg->allow_local_addresses,
+		.distrust_host = !config_of(x->by)->allow_local_addresses,
 		.done = on_answer,
 		.arg = x };
 	(void)writ_http_start(&q);
@@ -209,7 +199,8 @@ const struct writ_node_attestor_vt writ_node_http_challenge = {
 	.name = NAME,
 	.payload_max = WRIT_HTTP_CHALLENGE_PAYLOAD_MAX,
 	.answer_max = 4096,
-	.is_on = is_on,
+	.is_on = offsetof(struct writ_server_config, nodes.http_challenge.is_on),
+	.size = sizeof(struct attestor),
 	.open = open_it,
 	.close = close_it,
 	.begin = begin,

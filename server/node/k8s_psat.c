@@ -18,11 +18,6 @@
 #define DEADLINE_MS 9000
 #define REVIEW_PATH "/apis/authentication.k8s.io/v1/tokenreviews"
 
-struct attestor {
-	struct writ_node_attestor base;
-	const struct writ_server_k8s_psat *cfg;
-};
-
 /* One attestation, from the payload to the node. */
 struct review {
 	const struct writ_server_k8s_cluster *cluster;
@@ -36,17 +31,7 @@ struct review {
 
 static const struct writ_server_k8s_psat *config_of(const struct writ_node_exchange *x)
 {
-	return ((const struct attestor *)x->by)->cfg;
-}
-
-static bool is_on(const struct writ_server_config *cfg)
-{
-	return cfg->nodes.k8s_psat.is_on;
-}
-
-static void close_it(struct writ_node_attestor *a)
-{
-	writ_free(a);
+	return &x->by->cfg->nodes.k8s_psat;
 }
 
 static const struct writ_server_k8s_cluster *cluster_at(
@@ -56,10 +41,9 @@ static const struct writ_server_k8s_cluster *cluster_at(
 }
 
 /* A file that cannot be used is found out now, not when the first agent comes. */
-static writ_rc open_it(
-	const struct writ_server_config *cfg, struct writ_node_attestor **ret, struct writ_err *err)
+static writ_rc open_it(struct writ_node_attestor *a, struct writ_err *err)
 {
-	const struct writ_server_k8s_psat *mine = &cfg->nodes.k8s_psat;
+	const struct writ_server_k8s_psat *mine = &a->cfg->nodes.k8s_psat;
 	for (size_t i = 0; i < mine->clusters.n; i++) {
 		const struct writ_server_k8s_cluster *c = cluster_at(mine, i);
 		struct writ_kube_config api;
@@ -69,10 +53,6 @@ static writ_rc open_it(
 			return writ_wrap(err, rc, "cluster \"%s\"", c->name);
 		writ_kube_config_done(&api);
 	}
-	struct attestor *a = writ_alloc(sizeof(*a));
-	a->base.vt = &writ_node_k8s_psat;
-	a->cfg = mine;
-	*ret = &a->base;
 	return WRIT_OK;
 }
 
@@ -342,9 +322,9 @@ static void end(struct writ_node_exchange *x)
 const struct writ_node_attestor_vt writ_node_k8s_psat = {
 	.name = NAME,
 	.payload_max = WRIT_KUBE_TOKEN_MAX + 1024,
-	.is_on = is_on,
+	.is_on = offsetof(struct writ_server_config, nodes.k8s_psat.is_on),
+	.size = sizeof(struct writ_node_attestor),
 	.open = open_it,
-	.close = close_it,
 	.begin = begin,
 	.ask = ask,
 	.end = end,

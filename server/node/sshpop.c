@@ -20,7 +20,6 @@
 
 struct sshpop {
 	struct writ_node_attestor base;
-	const struct writ_server_sshpop *cfg;
 	struct writ_str cas[CAS_MAX]; /* wire forms, owned */
 	size_t n;
 };
@@ -36,11 +35,6 @@ static const struct sshpop *self(const struct writ_node_exchange *x)
 	return (const struct sshpop *)x->by;
 }
 
-static bool is_on(const struct writ_server_config *cfg)
-{
-	return cfg->nodes.sshpop.is_on;
-}
-
 /* --- the CAs --- */
 
 static void close_attestor(struct writ_node_attestor *base)
@@ -48,7 +42,6 @@ static void close_attestor(struct writ_node_attestor *base)
 	struct sshpop *a = writ_container(base, struct sshpop, base);
 	for (size_t i = 0; i < a->n; i++)
 		writ_free((void *)(uintptr_t)a->cas[i].p);
-	writ_free(a);
 }
 
 static writ_rc add_ca(struct sshpop *a, struct writ_str line, struct writ_err *err)
@@ -79,24 +72,17 @@ static writ_rc add_file(struct sshpop *a, const char *path, struct writ_err *err
 	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "cert_authorities_path '%s'", path);
 }
 
-static writ_rc open_attestor(
-	const struct writ_server_config *cfg, struct writ_node_attestor **ret, struct writ_err *err)
+static writ_rc open_attestor(struct writ_node_attestor *base, struct writ_err *err)
 {
-	const struct writ_server_sshpop *c = &cfg->nodes.sshpop;
-	struct sshpop *a = writ_alloc(sizeof(*a));
+	struct sshpop *a = writ_container(base, struct sshpop, base);
+	const struct writ_server_sshpop *c = &base->cfg->nodes.sshpop;
 	writ_rc rc = WRIT_OK;
-	a->base.vt = &writ_node_sshpop;
-	a->cfg = c;
 	for (size_t i = 0; rc == WRIT_OK && i < c->cert_authorities.n; i++)
 		rc = add_ca(a, writ_cstr(c->cert_authorities.items[i]), err);
 	if (rc == WRIT_OK && c->cert_authorities_path)
 		rc = add_file(a, c->cert_authorities_path, err);
 	if (rc == WRIT_OK && !a->n)
 		rc = writ_fail(err, WRIT_EINVAL, "there is no authority in cert_authorities_path");
-	if (rc == WRIT_OK)
-		*ret = &a->base;
-	else
-		close_attestor(&a->base);
 	return rc;
 }
 
@@ -130,13 +116,13 @@ static void end(struct writ_node_exchange *x)
 /* --- the answer --- */
 
 /* The host's name without the domain that all of them are in. */
-static writ_rc host_name(
-	const struct sshpop *a, struct writ_str fqdn, struct writ_str *ret, struct writ_err *err)
+static writ_rc host_name(const struct writ_server_sshpop *cfg, struct writ_str fqdn,
+	struct writ_str *ret, struct writ_err *err)
 {
 	WRIT_AUTO(writ_freep) char *suffix = NULL;
 	struct writ_str s = fqdn;
-	if (a->cfg->canonical_domain) {
-		suffix = writ_asprintf(".%s", a->cfg->canonical_domain);
+	if (cfg->canonical_domain) {
+		suffix = writ_asprintf(".%s", cfg->canonical_domain);
 		if (!writ_str_ends(s, writ_cstr(suffix)))
 			return writ_fail(err, WRIT_EDENIED,
 				"cert principal is not in domain \"%s\"", suffix);
@@ -151,12 +137,12 @@ static writ_rc host_name(
 static writ_rc name(
 	struct writ_node_exchange *x, const struct writ_ssh_cert *c, struct writ_err *err)
 {
-	const struct sshpop *a = self(x);
+	const struct writ_server_sshpop *cfg = &x->by->cfg->nodes.sshpop;
 	WRIT_AUTO(writ_buf_done) struct writ_buf print = WRIT_BUF(64);
 	uint8_t sha256[WRIT_SHA256_LEN];
 	char serial[24];
 	struct writ_str host;
-	writ_rc rc = host_name(a, c->host, &host, err);
+	writ_rc rc = host_name(cfg, c->host, &host, err);
 	if (rc != WRIT_OK)
 		return rc;
 	writ_sha256(c->wire.p, c->wire.n, sha256);
@@ -170,7 +156,7 @@ static writ_rc name(
 		{ "Serial", writ_cstr(serial), false },
 	};
 	return writ_path_template_fill(
-		writ_cstr(a->cfg->agent_path_template), v, WRIT_COUNT(v), &x->path, err);
+		writ_cstr(cfg->agent_path_template), v, WRIT_COUNT(v), &x->path, err);
 }
 
 static writ_rc respond(struct writ_node_exchange *x, struct writ_str answer, struct writ_err *err)
@@ -197,7 +183,8 @@ const struct writ_node_attestor_vt writ_node_sshpop = {
 	.name = "sshpop",
 	.payload_max = WRIT_SSHPOP_PAYLOAD_MAX,
 	.answer_max = WRIT_SSHPOP_ANSWER_MAX,
-	.is_on = is_on,
+	.is_on = offsetof(struct writ_server_config, nodes.sshpop.is_on),
+	.size = sizeof(struct sshpop),
 	.open = open_attestor,
 	.close = close_attestor,
 	.begin = begin,

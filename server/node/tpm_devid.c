@@ -37,17 +37,11 @@ static const struct tpm_devid *self(const struct writ_node_exchange *x)
 	return (const struct tpm_devid *)x->by;
 }
 
-static bool is_on(const struct writ_server_config *cfg)
-{
-	return cfg->nodes.tpm_devid.is_on;
-}
-
 static void close_attestor(struct writ_node_attestor *base)
 {
 	struct tpm_devid *a = writ_container(base, struct tpm_devid, base);
 	writ_anchors_unref(a->devid_cas);
 	writ_anchors_unref(a->ek_cas);
-	writ_free(a);
 }
 
 static writ_rc load_cas(
@@ -66,21 +60,14 @@ static writ_rc load_cas(
 	return rc;
 }
 
-static writ_rc open_attestor(
-	const struct writ_server_config *cfg, struct writ_node_attestor **ret, struct writ_err *err)
+static writ_rc open_attestor(struct writ_node_attestor *base, struct writ_err *err)
 {
-	const struct writ_server_tpm_devid *c = &cfg->nodes.tpm_devid;
-	struct tpm_devid *a = writ_alloc(sizeof(*a));
-	a->base.vt = &writ_node_tpm_devid;
-	writ_rc rc = load_cas("devid_ca_path", c->devid_ca_path, &a->devid_cas, err);
-	if (rc == WRIT_OK)
-		rc = load_cas("endorsement_ca_path", c->endorsement_ca_path, &a->ek_cas, err);
-	if (rc != WRIT_OK) {
-		close_attestor(&a->base);
-		return rc;
-	}
-	*ret = &a->base;
-	return WRIT_OK;
+	struct tpm_devid *a = writ_container(base, struct tpm_devid, base);
+	const struct writ_server_tpm_devid *cfg = &base->cfg->nodes.tpm_devid;
+	writ_rc rc = load_cas("devid_ca_path", cfg->devid_ca_path, &a->devid_cas, err);
+	return rc == WRIT_OK
+		? load_cas("endorsement_ca_path", cfg->endorsement_ca_path, &a->ek_cas, err)
+		: rc;
 }
 
 /* --- the payload: forms, and one encryption --- */
@@ -257,7 +244,8 @@ const struct writ_node_attestor_vt writ_node_tpm_devid = {
 	.name = NAME,
 	.payload_max = WRIT_TPM_DEVID_PAYLOAD_MAX,
 	.answer_max = WRIT_TPM_DEVID_ANSWER_MAX,
-	.is_on = is_on,
+	.is_on = offsetof(struct writ_server_config, nodes.tpm_devid.is_on),
+	.size = sizeof(struct tpm_devid),
 	.open = open_attestor,
 	.close = close_attestor,
 	.begin = begin,

@@ -23,7 +23,6 @@
 
 struct x509pop {
 	struct writ_node_attestor base;
-	const struct writ_server_x509pop *cfg;
 	struct writ_anchors *cas; /* NULL in mode spiffe */
 };
 
@@ -38,9 +37,9 @@ static const struct x509pop *self(const struct writ_node_exchange *x)
 	return (const struct x509pop *)x->by;
 }
 
-static bool is_on(const struct writ_server_config *cfg)
+static const struct writ_server_x509pop *config_of(const struct writ_node_exchange *x)
 {
-	return cfg->nodes.x509pop.is_on;
+	return &x->by->cfg->nodes.x509pop;
 }
 
 /* --- the CAs --- */
@@ -72,28 +71,16 @@ static writ_rc load_cas(
 	return rc;
 }
 
-static writ_rc open_attestor(
-	const struct writ_server_config *cfg, struct writ_node_attestor **ret, struct writ_err *err)
+static writ_rc open_attestor(struct writ_node_attestor *base, struct writ_err *err)
 {
-	struct writ_anchors *cas = NULL;
-	if (cfg->nodes.x509pop.mode == WRIT_X509POP_EXTERNAL_PKI) {
-		writ_rc rc = load_cas(&cfg->nodes.x509pop, &cas, err);
-		if (rc != WRIT_OK)
-			return rc;
-	}
-	struct x509pop *a = writ_alloc(sizeof(*a));
-	a->base.vt = &writ_node_x509pop;
-	a->cfg = &cfg->nodes.x509pop;
-	a->cas = cas;
-	*ret = &a->base;
-	return WRIT_OK;
+	struct x509pop *a = writ_container(base, struct x509pop, base);
+	const struct writ_server_x509pop *cfg = &base->cfg->nodes.x509pop;
+	return cfg->mode == WRIT_X509POP_EXTERNAL_PKI ? load_cas(cfg, &a->cas, err) : WRIT_OK;
 }
 
 static void close_attestor(struct writ_node_attestor *base)
 {
-	struct x509pop *a = writ_container(base, struct x509pop, base);
-	writ_anchors_unref(a->cas);
-	writ_free(a);
+	writ_anchors_unref(writ_container(base, struct x509pop, base)->cas);
 }
 
 /* --- the payload: nothing is computed yet --- */
@@ -111,10 +98,10 @@ static writ_rc check_time(const struct writ_cert *c, int64_t now, struct writ_er
 }
 
 static writ_rc check_leaf(
-	const struct x509pop *a, struct attempt *t, int64_t now, struct writ_err *err)
+	const struct writ_server_x509pop *cfg, struct attempt *t, int64_t now, struct writ_err *err)
 {
 	const struct writ_cert *leaf = t->certs[0];
-	size_t most = (size_t)a->cfg->max_rsa_key_size / 8 + RSA_BITS_OVER;
+	size_t most = (size_t)cfg->max_rsa_key_size / 8 + RSA_BITS_OVER;
 	if (writ_cert_spki(leaf).n > most)
 		return writ_fail(err, WRIT_EINVAL, "leaf certificate key size too large");
 	if (!(writ_cert_key_usage(leaf) & WRIT_KU_DIGITAL_SIGNATURE))
@@ -128,13 +115,13 @@ static writ_rc check_leaf(
 
 static writ_rc begin(struct writ_node_exchange *x, struct writ_str payload, struct writ_err *err)
 {
-	const struct x509pop *a = self(x);
+	const struct writ_server_x509pop *cfg = config_of(x);
 	struct attempt *t = writ_alloc(sizeof(*t));
 	x->state = t;
 	writ_rc rc = writ_x509pop_parse(
-		payload, (size_t)a->cfg->max_intermediates + 1, t->certs, &t->n, err);
+		payload, (size_t)cfg->max_intermediates + 1, t->certs, &t->n, err);
 	if (rc == WRIT_OK)
-		rc = check_leaf(a, t, x->now, err);
+		rc = check_leaf(cfg, t, x->now, err);
 	if (rc != WRIT_OK)
 		return rc;
 	writ_rand(t->challenge.nonce, sizeof(t->challenge.nonce));
@@ -211,7 +198,7 @@ static void read_sans(
 static writ_rc svid_path(const struct writ_node_exchange *x, const struct writ_cert *leaf,
 	struct writ_str *ret, struct writ_err *err)
 {
-	const struct writ_server_x509pop *cfg = self(x)->cfg;
+	const struct writ_server_x509pop *cfg = config_of(x);
 	struct writ_str prefix = writ_cstr(cfg->spiffe_prefix);
 	struct writ_id id;
 	if (cfg->mode != WRIT_X509POP_SPIFFE)
@@ -249,7 +236,7 @@ static writ_rc name(struct writ_node_exchange *x, const struct writ_cert *leaf,
 	for (size_t i = 0; i < sans->n; i++)
 		v[9 + i] = (struct writ_path_value){ sans->names[i], sans->values[i], true };
 	return writ_path_template_fill(
-		writ_cstr(self(x)->cfg->agent_path_template), v, 9 + sans->n, &x->path, err);
+		writ_cstr(config_of(x)->agent_path_template), v, 9 + sans->n, &x->path, err);
 }
 
 static void select_all(struct writ_node_exchange *x, struct writ_cert *const *path, size_t n,
@@ -280,7 +267,7 @@ static writ_rc judge(struct writ_node_exchange *x, const struct attempt *t, stru
 	writ_rc rc = writ_chain_find(cas, t->certs, t->n, x->now, path, &n, err);
 	if (rc != WRIT_OK)
 		return writ_wrap(err, rc, "certificate verification failed");
-	if (a->cfg->verify_client_ip)
+	if (config_of(x)->verify_client_ip)
 		rc = check_address(x, t->certs[0], err);
 	read_sans(x, t->certs[0], &sans);
 	if (rc == WRIT_OK)
@@ -312,7 +299,8 @@ const struct writ_node_attestor_vt writ_node_x509pop = {
 	.name = "x509pop",
 	.payload_max = WRIT_X509POP_PAYLOAD_MAX,
 	.answer_max = WRIT_X509POP_ANSWER_MAX,
-	.is_on = is_on,
+	.is_on = offsetof(struct writ_server_config, nodes.x509pop.is_on),
+	.size = sizeof(struct x509pop),
 	.open = open_attestor,
 	.close = close_attestor,
 	.begin = begin,
