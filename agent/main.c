@@ -123,7 +123,7 @@ static writ_rc run(const struct writ_agent_config *cfg, struct writ_secret *toke
 		rc = writ_loop_new(&loop, err);
 	if (rc != WRIT_OK)
 		return rc;
-	writ_rpc_init();
+	writ_rpc_init_program();
 	rc = serve(loop, cfg, &split, token, keeper, err);
 	writ_rpc_shutdown();
 	writ_loop_free(loop);

@@ -170,7 +170,8 @@ static void on_dialed(
 	void *arg, writ_rc rc, const struct writ_err *err, int fd, struct writ_peer *peer)
 {
 	struct writ_link *l = arg;
-	const struct writ_channel_options options = { .keepalive_ms = KEEPALIVE_MS };
+	const struct writ_channel_options options = { .keepalive_ms = KEEPALIVE_MS,
+		.relayed = true };
 	struct writ_err mine = { 0 };
 	(void)peer;
 	if (rc != WRIT_OK) {

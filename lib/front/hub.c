@@ -28,6 +28,9 @@ struct writ_hub {
 	bool posted, in_round;
 	int64_t now_us;
 	uint8_t *up, *down;
+	void (*look)(void *arg, unsigned times); /* what is beyond the far sockets */
+	void *look_arg;
+	unsigned stirred;
 };
 
 /* One hub for each loop: a descriptor and two buffers, shared by everything on that thread. */
@@ -185,6 +188,31 @@ void writ_later_stop(struct writ_later *l)
 	writ_list_remove(&l->node);
 }
 
+void writ_hub_set_beyond(struct writ_hub *h, void (*look)(void *arg, unsigned times), void *arg)
+{
+	assert(!look || !h->look);
+	h->look = look;
+	h->look_arg = arg;
+	h->stirred = 0;
+}
+
+void writ_hub_stir(struct writ_hub *h, unsigned times)
+{
+	if (!h->look)
+		return;
+	h->stirred += times;
+	if (!h->in_round)
+		post(h);
+}
+
+static void look_beyond(struct writ_hub *h)
+{
+	unsigned times = h->stirred;
+	h->stirred = 0;
+	if (times)
+		h->look(h->look_arg, times);
+}
+
 /* What is asked for meanwhile waits for the next turn. */
 static void run_later(struct writ_hub *h)
 {
@@ -258,14 +286,16 @@ static void begin(struct writ_hub *h)
 
 static void end(struct writ_hub *h)
 {
+	look_beyond(h);
 	run_later(h);
-	for (int i = 1; i < ROUNDS_MAX && !writ_list_empty(&h->later); i++) {
+	for (int i = 1; i < ROUNDS_MAX && (!writ_list_empty(&h->later) || h->stirred); i++) {
 		h->now_us = 0;
 		(void)hand_out(h);
+		look_beyond(h);
 		run_later(h);
 	}
 	h->in_round = false;
-	if (!writ_list_empty(&h->later))
+	if (!writ_list_empty(&h->later) || h->stirred)
 		post(h);
 	writ_hub_put(h);
 }

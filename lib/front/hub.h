@@ -29,6 +29,13 @@ uint8_t *writ_hub_up(struct writ_hub *h);
 uint8_t *writ_hub_down(struct writ_hub *h);
 int64_t writ_hub_now_us(struct writ_hub *h); /* monotonic; read once for each round of events */
 
+/* The other ends of relays' far sockets may belong to a library of this process: it need not have
+ * the kernel wake a thread for each byte, it can be told. look() runs after the events at hand;
+ * at most `times` sockets have something for it. One for each hub; NULL: nobody. */
+void writ_hub_set_beyond(struct writ_hub *h, void (*look)(void *arg, unsigned times), void *arg);
+/* Something was done to a far socket that its other end will notice. */
+void writ_hub_stir(struct writ_hub *h, unsigned times);
+
 /* A socket, level-triggered. EPOLLERR and EPOLLHUP are always reported while it is watched. */
 struct writ_watch {
 	int fd;        /* not owned; -1: not watched */

@@ -16,16 +16,21 @@ static void side_close(struct writ_relay *r, struct writ_relay_side *s)
 	writ_watch_stop(r->hub, &s->watch);
 	if (s->fd >= 0)
 		(void)close(s->fd);
+	/* Its other end sees that, shuts down in turn, and sees that, too. */
+	if (s->fd >= 0 && s == &r->far)
+		writ_hub_stir(r->hub, 2);
 	s->fd = -1;
 	writ_buf_done(&s->out);
 	s->out_off = 0;
 }
 
-static void tell_end(struct writ_relay_side *s)
+static void tell_end(struct writ_relay *r, struct writ_relay_side *s)
 {
 	if (!s->shut)
 		(void)shutdown(s->fd, SHUT_WR);
 	s->shut = true;
+	if (s == &r->far)
+		writ_hub_stir(r->hub, 1);
 }
 
 void writ_relay_stop(struct writ_relay *r)
@@ -59,7 +64,7 @@ void writ_relay_near_ended(struct writ_relay *r)
 		return;
 	}
 	if (!writ_side_waiting(&r->far))
-		tell_end(&r->far);
+		tell_end(r, &r->far);
 }
 
 /* The backend's last byte is passed on, or waits to be. */
@@ -69,7 +74,7 @@ void writ_relay_far_ended(struct writ_relay *r)
 		return;
 	if (r->tls && !r->near.shut)
 		writ_tls_shutdown(r->tls);
-	tell_end(&r->near);
+	tell_end(r, &r->near);
 	bool over = r->guard || r->near.ended || r->far.broken;
 	if (!over)
 		return;                    /* raw: the other half may live on */
@@ -112,6 +117,8 @@ static void unwatch(struct writ_relay *r, struct writ_relay_side *s)
 {
 	writ_watch_stop(r->hub, &s->watch);
 	s->unwatched = true;
+	if (s == &r->far)
+		writ_hub_stir(r->hub, 1);
 }
 
 static void finish(struct writ_relay *r)
@@ -153,6 +160,7 @@ static void on_far(struct writ_watch *w, uint32_t events)
 {
 	struct writ_relay *r = writ_container(w, struct writ_relay, far.watch);
 	const uint32_t over = events & (EPOLLERR | EPOLLHUP);
+	writ_hub_stir(r->hub, 1); /* reading makes room; and whatever this is, it may have acted */
 	if (over && r->far.ended) {
 		/* Hung up whole: what would still be written has no reader. */
 		r->far.broken = true;

@@ -86,6 +86,7 @@ enum writ_got writ_relay_read_near(struct writ_relay *r, uint8_t *p, size_t cap,
 enum writ_got writ_relay_read_far(struct writ_relay *r, uint8_t *p, size_t cap, size_t *n)
 {
 	ssize_t k = recv(r->far.fd, p, cap, MSG_DONTWAIT);
+	writ_hub_stir(r->hub, 1);
 	if (k > 0) {
 		*n = (size_t)k;
 		return WRIT_GOT_BYTES;
@@ -129,6 +130,8 @@ static bool put_near(struct writ_relay *r, const uint8_t *p, size_t n, size_t *p
 static size_t put_far(struct writ_relay *r, const uint8_t *p, size_t n)
 {
 	ssize_t sent = n ? send(r->far.fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+	if (n)
+		writ_hub_stir(r->hub, 1);
 	if (sent >= 0)
 		return (size_t)sent;
 	if (errno != EAGAIN && errno != EINTR)

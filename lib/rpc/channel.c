@@ -65,8 +65,14 @@ writ_rc writ_channel_new_with(struct writ_loop *loop, int fd, const struct writ_
 	if (!ch)
 		return writ_fail(err, WRIT_EINTERNAL, "the connection cannot be used for gRPC");
 	struct writ_channel *c = writ_alloc(sizeof(*c));
+	writ_rc rc = writ_cq_get(loop, o->relayed, &c->cq, err);
+	if (rc != WRIT_OK) {
+		grpc_channel_destroy(ch);
+		writ_free(c);
+		return rc;
+	}
+	writ_cq_stir(c->cq);
 	c->loop = loop;
-	c->cq = writ_cq_get(loop);
 	c->grpc = ch;
 	writ_list_init(&c->calls);
 	*ret = c;

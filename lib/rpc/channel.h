@@ -31,6 +31,7 @@ WRIT_MUST writ_rc writ_channel_new(
  * server with default settings allows. */
 struct writ_channel_options {
 	int64_t keepalive_ms;
+	bool relayed; /* fd is what writ_dial gave, on this loop */
 };
 WRIT_MUST writ_rc writ_channel_new_with(struct writ_loop *loop, int fd,
 	const struct writ_channel_options *o, struct writ_channel **ret, struct writ_err *err);
@@ -83,6 +84,9 @@ WRIT_MUST writ_rc writ_rpc_call(struct writ_channel *c, const char *path,
 /* gRPC itself: start before the first channel or server of a process, stop after the last. Installs
  * a log function that escapes, rate-limits and never blocks. */
 void writ_rpc_init(void);
+/* The same for a program that serves behind fronts, while it has one thread: it decides how gRPC
+ * polls (docs/adr/0018), and has no use for abseil's checks for developers. */
+void writ_rpc_init_program(void);
 void writ_rpc_shutdown(void);
 
 #endif

@@ -2,6 +2,7 @@
 #include "rpc/cq.h"
 
 #include "base/mem.h"
+#include "front/hub.h"
 
 #include <assert.h>
 #include <grpc/support/time.h>
@@ -9,7 +10,9 @@
 #include <signal.h>
 #include <string.h>
 
-#define BATCH 64 /* events that one wake-up of the loop may wait for */
+#define BATCH        64    /* events that one wake-up of the loop may wait for */
+#define FETCHED_MAX  100   /* events that gRPC takes from the kernel at once */
+#define LAST_LOOK_US 25000 /* after something was done to a socket */
 
 struct event {
 	struct tag *tag;
@@ -24,7 +27,10 @@ struct events {
 struct writ_cq {
 	struct writ_cq *next;
 	struct writ_loop *loop;
-	grpc_completion_queue *grpc;
+	struct writ_hub *hub;           /* relayed; else NULL */
+	grpc_completion_queue *grpc;    /* of all tags */
+	grpc_completion_queue *sockets; /* relayed: has none, but gRPC's sockets; else NULL */
+	struct writ_due last_look;
 	pthread_t thread;
 	int refs;
 	bool running; /* inside run(): the loop's thread */
@@ -138,6 +144,40 @@ void writ_cq_leave(struct writ_cq *q)
 	q->own_posted = true;
 }
 
+/* Each call takes one event of one socket, and waits for nothing. */
+static void take(struct writ_cq *q, unsigned times)
+{
+	const gpr_timespec past = gpr_inf_past(GPR_CLOCK_MONOTONIC);
+	for (unsigned i = 0; i < times; i++) {
+		writ_cq_enter(q);
+		grpc_event e = grpc_completion_queue_next(q->sockets, past, NULL);
+		writ_cq_leave(q);
+		assert(e.type == GRPC_QUEUE_TIMEOUT);
+		(void)e;
+	}
+}
+
+static void look(void *arg, unsigned times)
+{
+	struct writ_cq *q = arg;
+	take(q, times);
+	if (!q->last_look.pos)
+		writ_due_set(q->hub, &q->last_look, writ_hub_now_us(q->hub) + LAST_LOOK_US);
+}
+
+/* While gRPC waits for room in a socket, a thread of its own polls all of them, and leaves when
+ * there is room: what it has fetched by then and not come to is left to whoever looks next. */
+static void on_last_look(struct writ_due *d)
+{
+	take(writ_container(d, struct writ_cq, last_look), FETCHED_MAX);
+}
+
+void writ_cq_stir(struct writ_cq *q)
+{
+	if (q->hub)
+		writ_hub_stir(q->hub, 1);
+}
+
 /* Signals are the loop's business: none may land on this thread. */
 static void start(struct writ_cq *q)
 {
@@ -151,32 +191,59 @@ static void start(struct writ_cq *q)
 	pthread_setname_np(q->thread, "grpc-cq");
 }
 
-static struct writ_cq *make(struct writ_loop *l)
+static struct writ_cq *make(struct writ_loop *l, struct writ_hub *hub)
 {
 	struct writ_cq *q = writ_alloc(sizeof(*q));
 	q->loop = l;
+	q->hub = hub;
 	q->task.run = run;
 	q->own_task.run = run_own;
 	pthread_mutex_init(&q->lock, NULL);
-	q->grpc = grpc_completion_queue_create_for_next(NULL);
+	if (hub) {
+		const grpc_completion_queue_attributes events = {
+			.version = GRPC_CQ_VERSION_MINIMUM_FOR_CALLBACKABLE,
+			.cq_completion_type = GRPC_CQ_NEXT,
+			.cq_polling_type = GRPC_CQ_NON_POLLING
+		};
+		q->grpc = grpc_completion_queue_create(
+			grpc_completion_queue_factory_lookup(&events), &events, NULL);
+		q->sockets = grpc_completion_queue_create_for_next(NULL);
+		q->last_look.fire = on_last_look;
+		writ_hub_set_beyond(hub, look, q);
+	} else {
+		q->grpc = grpc_completion_queue_create_for_next(NULL);
+	}
 	start(q);
 	return q;
 }
 
-struct writ_cq *writ_cq_get(struct writ_loop *l)
+static struct writ_cq *find(struct writ_loop *l, bool relayed)
 {
-	pthread_mutex_lock(&all_lock);
 	struct writ_cq *q = all;
-	while (q && q->loop != l)
+	while (q && (q->loop != l || (q->hub != NULL) != relayed))
 		q = q->next;
-	if (!q) {
-		q = make(l);
+	return q;
+}
+
+writ_rc writ_cq_get(struct writ_loop *l, bool relayed, struct writ_cq **ret, struct writ_err *err)
+{
+	struct writ_hub *hub = NULL;
+	writ_rc rc = WRIT_OK;
+	pthread_mutex_lock(&all_lock);
+	struct writ_cq *q = find(l, relayed);
+	if (!q && relayed)
+		rc = writ_hub_get(l, &hub, err);
+	if (!q && rc == WRIT_OK) {
+		q = make(l, hub);
 		q->next = all;
 		all = q;
 	}
-	q->refs++;
+	if (rc == WRIT_OK) {
+		q->refs++;
+		*ret = q;
+	}
 	pthread_mutex_unlock(&all_lock);
-	return q;
+	return rc;
 }
 
 static void forget(struct writ_cq *q)
@@ -185,6 +252,20 @@ static void forget(struct writ_cq *q)
 	while (*at != q)
 		at = &(*at)->next;
 	*at = q->next;
+}
+
+static void end_sockets(struct writ_cq *q)
+{
+	if (!q->hub)
+		return;
+	writ_hub_set_beyond(q->hub, NULL, NULL);
+	writ_due_stop(q->hub, &q->last_look);
+	writ_hub_put(q->hub);
+	grpc_completion_queue_shutdown(q->sockets);
+	const gpr_timespec past = gpr_inf_past(GPR_CLOCK_MONOTONIC);
+	while (grpc_completion_queue_next(q->sockets, past, NULL).type != GRPC_QUEUE_SHUTDOWN)
+		;
+	grpc_completion_queue_destroy(q->sockets);
 }
 
 void writ_cq_put(struct writ_cq *q)
@@ -201,6 +282,7 @@ void writ_cq_put(struct writ_cq *q)
 	pthread_join(q->thread, NULL);
 	assert(!q->posted && q->in.n == 0 && !q->own_posted && q->own.n == 0);
 	grpc_completion_queue_destroy(q->grpc);
+	end_sockets(q);
 	pthread_mutex_destroy(&q->lock);
 	writ_free(q->in.p);
 	writ_free(q->out.p);
@@ -211,4 +293,9 @@ void writ_cq_put(struct writ_cq *q)
 grpc_completion_queue *writ_cq_grpc(const struct writ_cq *q)
 {
 	return q->grpc;
+}
+
+grpc_completion_queue *writ_cq_sockets(const struct writ_cq *q)
+{
+	return q->sockets;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "rpc/absl_checks.h"
 #include "rpc/channel.h"
 
 #include "base/log.h"
@@ -6,6 +7,7 @@
 #include <grpc/grpc.h>
 #include <grpc/support/log.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define TEXT_MAX 512 /* bytes of one message: it may hold what a peer sent */
@@ -32,6 +34,13 @@ void writ_rpc_init(void)
 		grpc_init();
 	}
 	pthread_mutex_unlock(&lock);
+}
+
+void writ_rpc_init_program(void)
+{
+	(void)unsetenv("GRPC_POLL_STRATEGY");
+	(void)writ_absl_checks_off();
+	writ_rpc_init();
 }
 
 void writ_rpc_shutdown(void)

@@ -71,10 +71,12 @@ static void add_methods(struct writ_rpc_server *s)
 
 static void start_grpc(struct writ_rpc_server *s)
 {
-	s->cq = writ_cq_get(s->cfg.loop);
+	grpc_completion_queue *sockets = writ_cq_sockets(s->cq);
 	s->creds = grpc_insecure_server_credentials_create();
 	s->grpc = make_grpc(&s->cfg);
 	grpc_server_register_completion_queue(s->grpc, writ_cq_grpc(s->cq), NULL);
+	if (sockets)
+		grpc_server_register_completion_queue(s->grpc, sockets, NULL);
 	add_methods(s);
 	grpc_server_start(s->grpc);
 	writ_server_post(s, &s->unknown);
@@ -89,6 +91,7 @@ static void adopt(struct writ_rpc_server *s, int fd)
 	writ_cq_enter(s->cq);
 	grpc_server_add_channel_from_fd(s->grpc, fd, s->creds);
 	writ_cq_leave(s->cq);
+	writ_cq_stir(s->cq);
 }
 
 /* --- the front's callbacks: ours, then the program's --- */
@@ -153,8 +156,12 @@ writ_rc writ_rpc_server_start(const struct writ_rpc_server_config *cfg, int list
 		s->cfg.unary_deadline_ms = UNARY_DEADLINE_MS;
 	writ_list_init(&s->calls);
 	writ_list_init(&s->waiting);
-	writ_rc rc = listen_fd < 0 ? WRIT_OK : start_front(s, listen_fd, err);
+	writ_rc rc = writ_cq_get(cfg->loop, listen_fd >= 0, &s->cq, err);
+	if (rc == WRIT_OK && listen_fd >= 0)
+		rc = start_front(s, listen_fd, err);
 	if (rc != WRIT_OK) {
+		if (s->cq)
+			writ_cq_put(s->cq);
 		writ_free(s);
 		return rc;
 	}
@@ -172,6 +179,7 @@ struct writ_front *writ_rpc_server_front(struct writ_rpc_server *s)
 void writ_rpc_server_add_fd(struct writ_rpc_server *s, int fd, struct writ_peer *peer)
 {
 	size_t n = (size_t)fd + 1;
+	assert(!s->front); /* nobody relays for this one */
 	if (n > s->n_fd_peers) {
 		s->fd_peers = writ_realloc(s->fd_peers, n * sizeof(*s->fd_peers));
 		memset(s->fd_peers + s->n_fd_peers, 0, (n - s->n_fd_peers) * sizeof(*s->fd_peers));

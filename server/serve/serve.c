@@ -360,7 +360,7 @@ writ_rc writ_serve(const struct writ_server_config *cfg, int control_fd, struct 
 		return rc;
 	s->api.loop = s->loop;
 	writ_daemon_raise_limits();
-	writ_rpc_init();
+	writ_rpc_init_program();
 	rc = start(s, control_fd, err);
 	if (rc == WRIT_OK) {
 		writ_loop_run(s->loop);

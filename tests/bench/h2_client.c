@@ -124,7 +124,8 @@ static void answer(struct h2 *h, uint8_t type, const uint8_t *payload, size_t n)
 {
 	uint8_t out[9 + 8];
 	uint8_t *at = put_frame(out, n, type, 0x1, 0);
-	memcpy(at, payload, n);
+	if (n > 0)
+		memcpy(at, payload, n);
 	(void)!send(h->fd, out, 9 + n, MSG_NOSIGNAL);
 }
 
