@@ -1,77 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bar 44: podman for real: a container gets its identity by its label, and another one does not; while podman hangs, lies
-dead or has come back, callers in containers are refused or served, and everybody else's p99 stays <= 50 ms.
+dead or has come back, callers in containers are refused or served, and everybody else's p99 stays <= 50 ms. Then a user's
+podman: what it says counts below podman-rootless:uid:N: and nowhere else.
 
-Needs root, podman, runc and conmon (apt-get install podman runc conmon). usage: bar44.py [rounds]"""
+Needs root, podman, runc and conmon (apt-get install podman runc conmon), for the user's uidmap and a user in /etc/subuid.
+usage: bar44.py [rounds]"""
 import json
 import os
 import shutil
 import signal
-import socket
-import subprocess
 import sys
-import tarfile
 import time
 from pathlib import Path
 
 from bar import Verdict, percentile
-from kit.proc import IS_ROOT, wait_for
+from kit.proc import IS_ROOT
 from kit.world import AGENT_CONF, JOIN_TOKEN, World, other_uid
+from podman import BARS, PYTHON, Podman, missing, subordinate_user
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-BARS = Path(__file__).resolve().parent
-PYTHON = "/usr/bin/python3"
 REST_S = 2.2
-LIMITS = ["--network=none", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"]
-
-
-class Podman:
-    """Root's, with a store of its own; containers see this machine's /usr."""
-
-    def __init__(self, w):
-        self.w, self.socket, self.service = w, w.dir / "podman.sock", None
-        self.argv = ["podman", "--root", str(w.dir / "store"), "--runroot", str(w.dir / "runroot"), "--storage-driver=vfs",
-                     "--cgroup-manager=cgroupfs", "--runtime", "runc"]
-        image = w.dir / "image.tar"
-        with tarfile.open(image, "w") as tar:
-            for name in ("usr", "dev", "proc", "sys", "tmp", "etc", "bars", "public"):
-                part = tarfile.TarInfo(name)
-                part.type, part.mode = tarfile.DIRTYPE, 0o755
-                tar.addfile(part)
-            for name in ("bin", "lib", "lib64"):
-                part = tarfile.TarInfo(name)
-                part.type, part.linkname = tarfile.SYMTYPE, f"usr/{name}"
-                tar.addfile(part)
-        self.run("import", str(image), "localhost/tiny:1")
-
-    def run(self, *argv, check=True):
-        return subprocess.run([*self.argv, *argv], capture_output=True, text=True, timeout=60, check=check)
-
-    def start_service(self):
-        self.service = self.w.scene.start("podman", [*self.argv, "system", "service", "-t", "0", f"unix://{self.socket}"])
-        wait_for(self.answers, 20, "podman answers")
-
-    def answers(self):
-        s = socket.socket(socket.AF_UNIX)
-        s.settimeout(2)
-        try:
-            s.connect(str(self.socket))
-            s.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
-            return b"200" in s.recv(100)
-        except OSError:
-            return False
-        finally:
-            s.close()
-
-    def ask(self, *flags):
-        """Starts a container that asks; (served?, milliseconds of the asking)."""
-        done = self.run("run", "--rm", *LIMITS, *flags, "-v", "/usr:/usr:ro", "-v", f"{BARS}:/bars:ro", "-v",
-                        f"{self.w.dir / 'public'}:/public", "localhost/tiny:1", PYTHON, "-B", "/bars/contained.py",
-                        "/public/api.sock", check=False)
-        words = done.stdout.split()
-        if len(words) != 2:
-            raise AssertionError(f"the container said {done.stdout}{done.stderr}")
-        return words[0] == "SERVED", float(words[1])
 
 
 def honest(w):
@@ -95,23 +43,35 @@ def others_while(v, start, name, work):
     v.least(f"others served while podman {name}", sum(c[2] for c in calls), len(calls))
 
 
+def denials(w):
+    lines = [json.loads(line) for line in w.agent_audit.read_text().splitlines()]
+    return [line.get("withheld", "") for line in lines if line["msg"] == "workload.denied"]
+
+
 def selectors_of(w):
     lines = [json.loads(line) for line in w.agent_audit.read_text().splitlines()]
     return [line for line in lines if "docker:" in line.get("selectors", "")][-1]["selectors"]
 
 
-def run(w, v):
-    p = Podman(w)
+def prepare(w):
     attestors = JOIN_TOKEN + f"""
-	WorkloadAttestor "docker" {{ plugin_data {{ podman_socket_path = "unix://{p.socket}" }} }}"""
+	WorkloadAttestor "docker" {{
+		plugin_data {{
+			podman_socket_path = "unix://{w.dir}/podman/podman.sock"
+			podman_socket_path_template = "unix://{w.dir}/podman-%d/podman.sock"
+		}}
+	}}"""
     w.agent_audit = w.dir / "agent-audit.log"
     values = {**w.agent.values, "attestors": attestors, "extra": f'audit_log_file = "{w.agent_audit}"'}
     w.agent.conf.write_text(AGENT_CONF.format(**values))
     for name in ("h2.py", "honest.py"):
         shutil.copy(BARS / name, w.dir / name)
+    w.dir.chmod(0o755)
     w.start()
+
+
+def of_root(w, v, p, start):
     w.entry("web", "docker:label:app:web", "docker:image_id:localhost/tiny:1")
-    start = honest(w)
     p.start_service()
 
     served = [p.ask("--label", "app=web", "--label", "team=a:b", "-e", "TOKEN=planted") for _ in range(ROUNDS)]
@@ -145,19 +105,85 @@ def run(w, v):
     v.least("served when it came back", int(p.ask("--label", "app=web")[0]), 1)
 
 
+def of_user(w, v, p, start):
+    """Here, beside v1, a user's podman makes no cgroups; so root makes the one that the user's manager would make."""
+    uid, app = p.user.pw_uid, ["--label", "app=web"]
+    own = f"user.slice/user-{uid}.slice/user@{uid}.service"
+    made = []
+
+    def place(name, pid):
+        for hierarchy in ("unified", "systemd"):
+            folder = Path("/sys/fs/cgroup") / hierarchy / own / "user.slice" / f"libpod-{name}.scope"
+            folder.mkdir(parents=True, exist_ok=True)
+            for at in (folder, folder.parent, folder.parents[1]):
+                os.chown(at, uid, uid)
+            made.append(folder)
+            (folder / "cgroup.procs").write_text(str(pid))
+
+    def as_another(_, pid):
+        place("ab" * 32, pid)
+
+    w.entry("his", f"podman-rootless:uid:{uid}:label:app:web")
+    p.start_service()
+    v.most("served, in no cgroup of its own", int(p.ask(*app)[0]), 0)
+    v.most("served while he lets nobody in", int(p.ask_placed(place, *app)[0]), 0)
+    v.note("of that", denials(w)[-1])
+    os.chown(p.socket, uid, os.getegid())
+    p.socket.chmod(0o660)
+    time.sleep(REST_S)
+    served = [p.ask_placed(place, *app) for _ in range(ROUNDS)]
+    v.least("a user's containers with the label served", sum(s for s, _ in served), ROUNDS)
+    v.note("of these, the asking took", f"p50 {percentile([m for _, m in served], 50):.1f} ms")
+    v.most("without the label served", int(p.ask_placed(place, "--label", "app=db")[0]), 0)
+    v.most("that say that they are another one served", int(p.ask_placed(as_another, *app)[0]), 0)
+
+    def hang():
+        p.service.popen.send_signal(signal.SIGSTOP)
+        got, ms = p.ask_placed(place, *app)
+        v.most("served while a user's podman hangs", int(got), 0)
+        v.most("refused after", ms, 1500, "ms")
+        p.service.popen.send_signal(signal.SIGCONT)
+
+    others_while(v, start, "of a user hangs", hang)
+    p.service.kill()
+    v.most("served while a user's podman is dead", int(p.ask_placed(place, *app)[0]), 0)
+    for at in (at for folder in reversed(made) for at in (folder, *folder.parents[:4])):
+        try:
+            at.rmdir()
+        except OSError:  # gone, or somebody else's is in it
+            pass
+
+
+def run(w, v, closing):
+    p = Podman(w)
+    closing.append(p)
+    prepare(w)
+    start = honest(w)
+    of_root(w, v, p, start)
+    p.service.kill()
+    user = subordinate_user()
+    if not user or missing("newuidmap"):
+        v.note("a user's podman", "left out: needs newuidmap, and a user in /etc/subuid")
+        return
+    p = Podman(w, user)
+    closing.append(p)
+    of_user(w, v, p, start)
+
+
 def main():
-    missing = [name for name in ("podman", "runc", "conmon") if not shutil.which(name)]
-    if not IS_ROOT or missing:
-        print(f"skipped: needs root and {' '.join(missing) or 'nothing else'}")
+    lacks = missing()
+    if not IS_ROOT or lacks:
+        print(f"skipped: needs root and {' '.join(lacks) or 'nothing else'}")
         sys.exit(77)
-    w, v = World(), Verdict()
+    w, v, closing = World(), Verdict(), []
     try:
-        run(w, v)
+        run(w, v, closing)
     except BaseException:
         w.scene.dump()
         raise
     finally:
-        subprocess.run(["umount", "-q", "-R", str(w.dir / "store")], check=False)
+        for p in closing:
+            p.close()
         w.close()
     v.end()
 
