@@ -138,9 +138,9 @@ writ_rc writ__agent_open_attest(
 	const struct writ_attest_ctx ctx = { .names = writ_names_new() };
 	writ_attest_env_init(&a->env, a->loop, a->attest_link, &ctx, own, split->attestors);
 	a->env.wants = split->wants;
-	a->env.asks = a->asks = writ_runtimes_open(a->cfg, a->loop);
+	a->env.asks = a->asks = writ_runtimes_open(a->cfg, split->attestors, a->loop);
 	const struct writ_attestor_vt *shown[WRIT_ASKS_ROWS_MAX];
-	writ_runtimes_shown(a->cfg, shown);
+	writ_runtimes_shown(a->cfg, split->attestors, shown);
 	writ_attest_env_show(&a->env, shown);
 	return WRIT_OK;
 }

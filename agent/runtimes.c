@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "runtime/docker.h"
 #include "runtime/kubelet.h"
+#include "runtime/systemd.h"
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
 #define ROOT        0
@@ -13,6 +14,7 @@
 struct runtimes {
 	struct writ_docker docker, podman, rootless;
 	struct writ_kubelet kubelet;
+	struct writ_systemd systemd;
 	struct writ_cgroup_fs cgroup; /* for the processes that a runtime names */
 	bool has_cgroup;
 };
@@ -44,8 +46,23 @@ static void set_kubelet(const struct writ_agent_k8s *c, struct runtimes *r)
 		.owner = ROOT };
 }
 
-static size_t set_rows(
-	const struct writ_agent_config *c, struct runtimes *r, struct writ_asks_row *rows)
+static bool has_systemd(const struct writ_attestor_vt *const *attestors)
+{
+	for (; *attestors; attestors++)
+		if (*attestors == &writ_attestor_systemd)
+			return true;
+	return false;
+}
+
+static void set_systemd(const struct writ_agent_systemd *c, struct runtimes *r)
+{
+	const char *path = c->system_bus_socket_path;
+	r->systemd = (struct writ_systemd){ .socket = path ? path : WRIT_AGENT_SYSTEM_BUS,
+		.owner = ROOT };
+}
+
+static size_t set_rows(const struct writ_agent_config *c, bool systemd, struct runtimes *r,
+	struct writ_asks_row *rows)
 {
 	const struct writ_agent_k8s *k = &c->k8s_attestor;
 	size_t n = 0;
@@ -69,6 +86,12 @@ static size_t set_rows(
 			.retry_ms = k->poll_retry_interval_ms,
 			.retries = (unsigned)k->max_poll_attempts };
 	}
+	if (systemd) {
+		set_systemd(&c->systemd_attestor, r);
+		rows[n++] = (struct writ_asks_row){ .vt = &writ_runtime_systemd,
+			.self = &r->systemd,
+			.wanted = WRIT_ATTEST_FRAGMENT };
+	}
 	return n;
 }
 
@@ -80,31 +103,38 @@ static void free_runtimes(void *arg)
 	writ_free(r);
 }
 
-struct writ_asks *writ_runtimes_open(const struct writ_agent_config *c, struct writ_loop *loop)
+struct writ_asks *writ_runtimes_open(const struct writ_agent_config *c,
+	const struct writ_attestor_vt *const *attestors, struct writ_loop *loop)
 {
 	struct writ_asks_row rows[WRIT_ASKS_ROWS_MAX];
-	if (!c->docker_attestor.is_on && !c->k8s_attestor.is_on)
+	bool systemd = has_systemd(attestors);
+	if (!c->docker_attestor.is_on && !c->k8s_attestor.is_on && !systemd)
 		return NULL;
 	struct runtimes *r = writ_alloc(sizeof(*r));
 	r->has_cgroup = writ_cgroup_fs_open(CGROUP_ROOT, &r->cgroup, NULL) == WRIT_OK;
 	const struct writ_asks_config cfg = { .loop = loop,
 		.rows = rows,
-		.n_rows = set_rows(c, r, rows),
+		.n_rows = set_rows(c, systemd, r, rows),
 		.gone = free_runtimes,
 		.arg = r };
 	return writ_asks_new(&cfg);
 }
 
-void writ_runtimes_shown(
-	const struct writ_agent_config *c, const struct writ_attestor_vt *ret[WRIT_ASKS_ROWS_MAX])
+void writ_runtimes_shown(const struct writ_agent_config *c,
+	const struct writ_attestor_vt *const *attestors,
+	const struct writ_attestor_vt *ret[WRIT_ASKS_ROWS_MAX])
 {
 	static const struct writ_attestor_vt docker = { .name = "docker",
 		.types = WRIT_DOCKER_TYPES };
 	static const struct writ_attestor_vt k8s = { .name = "k8s", .types = WRIT_KUBELET_TYPES };
+	static const struct writ_attestor_vt systemd = { .name = "systemd",
+		.types = WRIT_SYSTEMD_TYPES };
 	size_t n = 0;
 	if (c->docker_attestor.is_on)
 		ret[n++] = &docker;
 	if (c->k8s_attestor.is_on)
 		ret[n++] = &k8s;
+	if (has_systemd(attestors))
+		ret[n++] = &systemd;
 	ret[n] = NULL;
 }

@@ -8,6 +8,8 @@ pkg_check_modules(PROTOBUFC REQUIRED IMPORTED_TARGET libprotobuf-c>=1.4)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.40)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp>=2.5)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.14)
+# Its header only: agent/runtime/bus.c loads the library when it is needed.
+pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd>=240)
 pkg_check_modules(CURL IMPORTED_TARGET libcurl>=7.88)
 pkg_check_modules(TSS2 IMPORTED_TARGET tss2-esys>=3.2 tss2-mu tss2-tctildr tss2-rc)
 option(WRIT_TPM "Node attestor tpm_devid in writ-agent (needs the TPM Software Stack, libtss2-dev)" ${TSS2_FOUND})

@@ -5,9 +5,9 @@ set -eu
 
 build="gcc libc6-dev cmake ninja-build pkg-config protobuf-compiler protobuf-c-compiler libprotobuf-dev
 	libprotobuf-c-dev libgrpc-dev libssl-dev libuv1-dev libsqlite3-dev libseccomp-dev libjansson-dev
-	libcurl4-openssl-dev libtss2-dev ca-certificates"
+	libcurl4-openssl-dev libtss2-dev libsystemd-dev ca-certificates"
 test="libcmocka-dev python3 python3-venv nodejs git openssl curl jq procps iproute2 util-linux mandoc sqlite3 systemd
-	swtpm swtpm-tools tpm2-tools openssh-client sudo"
+	dbus-daemon swtpm swtpm-tools tpm2-tools openssh-client sudo"
 lint="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev shellcheck codespell pmccabe"
 
 wanted=

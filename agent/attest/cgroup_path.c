@@ -234,3 +234,25 @@ writ_rc writ_cgroup_parse(struct writ_str text, const struct writ_cgroup_trust *
 	*ret = inner;
 	return WRIT_OK;
 }
+
+struct writ_str writ_cgroup_unit_folder(struct writ_str text, struct writ_str unit)
+{
+	const struct writ_str none = writ_strn(NULL, 0);
+	struct writ_str found = none;
+	struct walk w;
+	w.n = 0;
+	if (parse_lines(text, &w, NULL) != WRIT_OK)
+		return none;
+	for (size_t i = 0; i < w.n; i++) {
+		struct writ_cgroup one;
+		size_t anchor;
+		writ_cgroup_form_match(w.lines[i].path, &one, &anchor);
+		if (one.kind != WRIT_CGROUP_UNIT || !writ_str_eq(one.unit, unit))
+			continue;
+		struct writ_str folder = writ_strn(w.lines[i].path.p, anchor);
+		if (found.n > 0 && !writ_str_eq(found, folder))
+			return none;
+		found = folder;
+	}
+	return found;
+}

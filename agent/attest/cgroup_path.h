@@ -61,6 +61,10 @@ WRIT_MUST writ_rc writ_cgroup_parse(struct writ_str text, const struct writ_cgro
 bool writ_cgroup_parents_trusted(
 	const struct writ_cgroup_trust *trust, struct writ_str hierarchy, struct writ_str path);
 
+/* The folder of that unit in a text that gave it to writ_cgroup_parse: where all lines that name
+ * the unit agree, else empty. Borrows from the text. */
+struct writ_str writ_cgroup_unit_folder(struct writ_str text, struct writ_str unit);
+
 /* "container", "unit": for messages. Static. */
 const char *writ_cgroup_kind_name(enum writ_cgroup_kind kind);
 

@@ -20,6 +20,7 @@ static const struct {
 	{ { "docker:", 7 }, WRIT_ATTEST_DOCKER },
 	{ { "podman-rootless:", 16 }, WRIT_ATTEST_ROOTLESS },
 	{ { "k8s:", 4 }, WRIT_ATTEST_K8S },
+	{ { "systemd:fragment_path:", 22 }, WRIT_ATTEST_FRAGMENT },
 };
 static_assert(sizeof(kinds) / sizeof(kinds[0]) <= WRIT_WANTS_KINDS, "room for each kind");
 

@@ -18,9 +18,10 @@ enum writ_attest_flag {
 	WRIT_ATTEST_LINEAGE = 32,       /* proc */
 	WRIT_ATTEST_AGAIN = 64,         /* not the first look: see writ_attest_again */
 	/* Not the attestors' but the runtimes': runtime/asks.h. */
-	WRIT_ATTEST_DOCKER = 128,   /* docker */
-	WRIT_ATTEST_ROOTLESS = 256, /* podman-rootless, but for its id */
-	WRIT_ATTEST_K8S = 512,      /* k8s */
+	WRIT_ATTEST_DOCKER = 128,    /* docker */
+	WRIT_ATTEST_ROOTLESS = 256,  /* podman-rootless, but for its id */
+	WRIT_ATTEST_K8S = 512,       /* k8s */
+	WRIT_ATTEST_FRAGMENT = 1024, /* systemd:fragment_path */
 };
 
 /* How many selectors there are of each kind; add and remove entries with writ_wants_count. */

@@ -69,8 +69,8 @@ struct writ_agent_config {
 	struct writ_agent_plugin key_memory, join_token_attestor;
 	struct writ_agent_nodes nodes; /* the other node attestors */
 	struct writ_agent_unix unix_attestor;
-	struct writ_agent_plugin systemd_attestor, container_attestor, slurm_attestor,
-		cgroup_attestor;
+	struct writ_agent_systemd systemd_attestor;
+	struct writ_agent_plugin container_attestor, slurm_attestor, cgroup_attestor;
 	struct writ_agent_docker docker_attestor;
 	struct writ_agent_k8s k8s_attestor;
 	/* Asked whenever an entry asks for its selectors; named, for every caller. */

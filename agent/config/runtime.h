@@ -8,6 +8,8 @@
 
 struct writ_agent_config;
 
+#define WRIT_AGENT_SYSTEM_BUS "/run/dbus/system_bus_socket"
+
 struct writ_agent_docker { /* WorkloadAttestor "docker" */
 	bool is_on;
 	char *docker_socket_path, *podman_socket_path; /* absolute paths once checked */
@@ -27,7 +29,12 @@ struct writ_agent_k8s { /* WorkloadAttestor "k8s" */
 	int64_t max_poll_attempts, poll_retry_interval_ms;
 };
 
-/* Checks and completes both; mistakes go to d. */
+struct writ_agent_systemd { /* WorkloadAttestor "systemd" */
+	bool is_on;
+	char *system_bus_socket_path; /* absolute once checked; NULL: the block is not there */
+};
+
+/* Checks and completes them; mistakes go to d. */
 void writ_agent_check_runtimes(
 	struct writ_agent_config *c, const struct writ_conf_node *root, struct writ_conf_diags *d);
 /* Takes the node's name from the environment, where the file does not say it. */

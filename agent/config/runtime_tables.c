@@ -141,6 +141,21 @@ static const struct writ_conf_field k8s_fields[] = {
 const struct writ_conf_table writ_agent_k8s_table = { "WorkloadAttestor \"k8s\"", k8s_fields,
 	WRIT_COUNT(k8s_fields), sizeof(struct writ_agent_k8s) };
 
+#define SYSTEMD(member) .offset = offsetof(struct writ_agent_systemd, member)
+
+static const struct writ_conf_field systemd_fields[] = {
+	{ .type = WRIT_CONF_PRESENT, SYSTEMD(is_on) },
+	{ .key = "system_bus_socket_path",
+		.type = WRIT_CONF_PATH,
+		.def = "unix://" WRIT_AGENT_SYSTEM_BUS,
+		SYSTEMD(system_bus_socket_path),
+		.help = "Socket of the system's D-Bus, where systemd:fragment_path is asked for "
+			"while an entry names it. Used only while it and all folders above it are "
+			"root's." },
+};
+const struct writ_conf_table writ_agent_systemd_table = { "WorkloadAttestor \"systemd\"",
+	systemd_fields, WRIT_COUNT(systemd_fields), sizeof(struct writ_agent_systemd) };
+
 static void complain(const struct writ_conf_node *root, struct writ_conf_diags *d, const char *text)
 {
 	writ_conf_diag_add(d, WRIT_CONF_ERROR, writ_conf_where(root, "plugins", ""), "%s", text);
@@ -202,6 +217,7 @@ void writ_agent_check_runtimes(
 {
 	if (c->docker_attestor.is_on)
 		check_docker(&c->docker_attestor, root, d);
+	check_socket(c->systemd_attestor.system_bus_socket_path, root, d, "system_bus_socket_path");
 	if (c->k8s_attestor.is_on)
 		check_k8s(&c->k8s_attestor, root, d);
 }

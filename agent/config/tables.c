@@ -263,9 +263,6 @@ static const struct writ_conf_table key_memory_table = { "KeyManager \"memory\""
 	WRIT_COUNT(plain_fields), sizeof(struct writ_agent_plugin) };
 static const struct writ_conf_table join_token_table = { "NodeAttestor \"join_token\"",
 	plain_fields, WRIT_COUNT(plain_fields), sizeof(struct writ_agent_plugin) };
-static const struct writ_conf_table systemd_table = { "WorkloadAttestor \"systemd\"", plain_fields,
-	WRIT_COUNT(plain_fields), sizeof(struct writ_agent_plugin) };
-
 static const struct writ_conf_table container_table = { "WorkloadAttestor \"container\"",
 	plain_fields, WRIT_COUNT(plain_fields), sizeof(struct writ_agent_plugin) };
 static const struct writ_conf_table slurm_table = { "WorkloadAttestor \"slurm\"", plain_fields,
@@ -340,7 +337,7 @@ static const struct writ_conf_plugin_row plugin_rows[] = {
 	{ "NodeAttestor", "k8s_psat", &writ_agent_k8s_psat_table, ROW(nodes.k8s_psat) },
 	{ "NodeAttestor", "tpm_devid", &writ_agent_tpm_devid_table, ROW(nodes.tpm_devid) },
 	{ "WorkloadAttestor", "unix", &unix_table, ROW(unix_attestor) },
-	{ "WorkloadAttestor", "systemd", &systemd_table, ROW(systemd_attestor) },
+	{ "WorkloadAttestor", "systemd", &writ_agent_systemd_table, ROW(systemd_attestor) },
 	{ "WorkloadAttestor", "container", &container_table, ROW(container_attestor) },
 	{ "WorkloadAttestor", "slurm", &slurm_table, ROW(slurm_attestor) },
 	{ "WorkloadAttestor", "cgroup", &cgroup_table, ROW(cgroup_attestor) },

@@ -11,6 +11,7 @@ extern const struct writ_conf_plugin_set writ_agent_config_plugins;
 /* node_tables.c */
 extern const struct writ_conf_table writ_agent_docker_table; /* runtime_tables.c */
 extern const struct writ_conf_table writ_agent_k8s_table;
+extern const struct writ_conf_table writ_agent_systemd_table;
 extern const struct writ_conf_table writ_agent_x509pop_table;
 extern const struct writ_conf_table writ_agent_sshpop_table;
 extern const struct writ_conf_table writ_agent_http_challenge_table; /* http_challenge.c */

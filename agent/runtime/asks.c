@@ -13,7 +13,7 @@
 #define BUSY_MAX    2 /* requests to one runtime at a time: half of the pool is for others */
 #define WAITING_MAX 128
 #define UNKNOWN_MS  1000 /* how long "no such container" holds */
-#define KEY_MAX     640
+#define KEY_MAX     (640 + WRIT_PLACE_FOLDER_MAX)
 
 enum step { WAITING, REACHING, ASKING, JUDGING, SLEEPING, OVER };
 
@@ -32,7 +32,7 @@ struct inquiry {
 	struct writ_timer *timer;
 	struct writ_job job;
 	struct writ_reach reach;
-	struct writ_http *http;
+	void *talk; /* NULL: none is under way */
 	int status;
 	struct writ_str body; /* owned copy */
 	writ_rc rc;           /* how it ended */
@@ -76,6 +76,50 @@ struct writ_ask {
 
 static void begin(struct inquiry *q);
 
+/* --- HTTP, the usual way --- */
+
+static void *http_start(struct writ_loop *loop, struct writ_reach *r, size_t answer_max,
+	int64_t deadline_ms, void (*done)(void *arg, const struct writ_http_answer *a), void *arg)
+{
+	const struct writ_http_request req = {
+		.loop = loop,
+		.method = "GET",
+		.host = r->host,
+		.port = r->port,
+		.target = r->target,
+		.bearer = writ_buf_str(&r->bearer),
+		.tls = r->tls,
+		.body_max = answer_max,
+		.deadline_ms = deadline_ms,
+		.has_socket = r->has_socket,
+		.socket = r->socket,
+		.done = done,
+		.arg = arg,
+	};
+	r->has_socket = false;
+	return writ_http_start(&req);
+}
+
+static void http_cancel(void *talk)
+{
+	writ_http_cancel(talk);
+}
+
+static const struct writ_runtime_way http_way = { http_start, http_cancel };
+
+static const struct writ_runtime_way *way_of(const struct inquiry *q)
+{
+	return q->row->what.vt->way ? q->row->what.vt->way : &http_way;
+}
+
+static void end_talk(struct inquiry *q)
+{
+	if (q->talk)
+		way_of(q)->cancel(writ_steal(q->talk));
+}
+
+/* --- an inquiry --- */
+
 static void unref_asks(struct writ_asks *a)
 {
 	if (--a->refs)
@@ -94,7 +138,7 @@ static uint32_t owner_of(const struct inquiry *q)
 static void free_inquiry(struct inquiry *q)
 {
 	writ_timer_free(q->timer);
-	writ_http_cancel(q->http);
+	end_talk(q);
 	writ_reach_done(&q->reach);
 	writ_answer_done(&q->work.answer);
 	writ_free((void *)(uintptr_t)q->body.p);
@@ -183,7 +227,7 @@ static void settle(struct inquiry *q)
 	q->step = OVER;
 	writ_list_remove(&q->node);
 	writ_timer_stop(q->timer);
-	writ_http_cancel(writ_steal(q->http));
+	end_talk(q);
 	remember(q, f);
 	tell_waiters(q, f);
 	writ_finding_unref(f);
@@ -250,7 +294,7 @@ static void judge_done(struct writ_job *j)
 static void on_answer(void *arg, const struct writ_http_answer *a)
 {
 	struct inquiry *q = arg;
-	q->http = NULL;
+	q->talk = NULL;
 	q->rc = a->rc;
 	q->err = a->err;
 	if (a->rc != WRIT_OK) {
@@ -270,27 +314,11 @@ static void on_answer(void *arg, const struct writ_http_answer *a)
 
 static void send_request(struct inquiry *q)
 {
-	struct writ_reach *r = &q->reach;
 	int64_t left = q->until_ms - writ_mono_ms();
-	const struct writ_http_request req = {
-		.loop = q->a->cfg.loop,
-		.method = "GET",
-		.host = r->host,
-		.port = r->port,
-		.target = r->target,
-		.bearer = writ_buf_str(&r->bearer),
-		.tls = r->tls,
-		.body_max = q->row->what.vt->answer_max,
-		.deadline_ms = left > 0 ? left : 1,
-		.has_socket = r->has_socket,
-		.socket = r->socket,
-		.done = on_answer,
-		.arg = q,
-	};
 	q->step = ASKING;
-	r->has_socket = false; /* the request's now */
-	q->http = writ_http_start(&req);
-	writ_reach_done(r);
+	q->talk = way_of(q)->start(q->a->cfg.loop, &q->reach, q->row->what.vt->answer_max,
+		left > 0 ? left : 1, on_answer, q);
+	writ_reach_done(&q->reach);
 }
 
 static void reach_work(struct writ_job *j)
@@ -390,6 +418,14 @@ static struct inquiry *ask_row(struct writ_asks *a, struct row *row, const struc
 	return q;
 }
 
+bool writ_asks_would(const struct writ_asks *a, unsigned flags)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (flags & a->rows[i].what.wanted)
+			return true;
+	return false;
+}
+
 writ_rc writ_asks_start(struct writ_asks *a, const struct writ_place *place, unsigned flags,
 	struct writ_answer *answer, void (*done)(void *arg), void *arg, struct writ_ask **ret)
 {
@@ -477,7 +513,7 @@ void writ_asks_free(struct writ_asks *a)
 			struct inquiry *q = writ_container(n, struct inquiry, node);
 			q->step = OVER;
 			writ_timer_free(writ_steal(q->timer));
-			writ_http_cancel(writ_steal(q->http));
+			end_talk(q);
 			if (!q->job_runs)
 				free_inquiry(q);
 		}

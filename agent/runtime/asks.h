@@ -44,6 +44,8 @@ void writ_asks_stop(struct writ_asks *a);
 /* Every ask is over, or was cancelled. Jobs that still look at a disk end by themselves. */
 void writ_asks_free(struct writ_asks *a);
 
+/* Is anybody to be asked for what these flags want? If not, there is no need for a place. */
+bool writ_asks_would(const struct writ_asks *a, unsigned flags);
 /* What do runtimes say of this caller? flags: enum writ_attest_flag, what entries want. WRIT_OK:
  * answer has it already, which may be nothing; done is not called. WRIT_EBUSY: done is called once,
  * never inside this call, and adds through writ_ask_take. The answer is not sealed. */

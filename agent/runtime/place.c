@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "attest/cgroup_path.h"
 #include "base/mem.h"
 
 static void copy(char *to, size_t cap, struct writ_str from)
@@ -46,6 +47,7 @@ static void take(struct writ_str type, struct writ_str value, struct writ_place 
 		take_rootless(value, p);
 		return;
 	}
+	p->in_users_unit = p->in_users_unit || writ_str_eq(type, WRIT_STR("systemd-user"));
 	if (!writ_str_cut(&value, ':', &key))
 		return;
 	for (size_t i = 0; i < WRIT_COUNT(rows); i++)
@@ -54,17 +56,21 @@ static void take(struct writ_str type, struct writ_str value, struct writ_place 
 			copy(rows[i].to, rows[i].cap, value);
 }
 
-void writ_place_of(const struct writ_selectors *found, uint64_t pid, struct writ_place *ret)
+void writ_place_of(const struct writ_selectors *found, struct writ_str cgroup, uint64_t pid,
+	struct writ_place *ret)
 {
 	*ret = (struct writ_place){ .pid = pid };
 	for (size_t i = 0; i < found->n; i++) {
 		struct writ_selector s = writ_selectors_at(found, i);
 		take(s.type, s.value, ret);
 	}
+	if (ret->unit[0])
+		copy(ret->unit_folder, sizeof(ret->unit_folder),
+			writ_cgroup_unit_folder(cgroup, writ_cstr(ret->unit)));
 }
 
 void writ_place_key(const struct writ_place *p, struct writ_buf *out)
 {
-	writ_buf_addf(out, "%s/%s/%s/%s/%d/%u", p->container, p->pod, p->runtime, p->unit,
-		p->rootless, p->owner);
+	writ_buf_addf(out, "%s/%s/%s/%s/%d/%u/%d%s", p->container, p->pod, p->runtime, p->unit,
+		p->rootless, p->owner, p->in_users_unit, p->unit_folder);
 }

@@ -22,6 +22,7 @@
 struct walk {
 	const char *path; /* for messages */
 	uid_t owner;
+	bool is_public; /* the socket may be open to all */
 	int fd;         /* owned: where the walk is */
 	struct stat st; /* of it */
 };
@@ -91,7 +92,7 @@ static writ_rc check_socket(const struct walk *w, struct writ_err *err)
 		return refuse(w, "it is no socket", err);
 	if (w->st.st_uid != w->owner)
 		return refuse(w, "it is somebody else's", err);
-	if (w->st.st_mode & 02)
+	if (!w->is_public && (w->st.st_mode & 02))
 		return refuse(w, "it is open to all", err);
 	return WRIT_OK;
 }
@@ -142,10 +143,11 @@ static writ_rc resolve(const char *path, uid_t owner, char out[PATH_MAX], struct
 	return WRIT_OK;
 }
 
-writ_rc writ_trusted_connect(const char *path, uid_t owner, int *ret, struct writ_err *err)
+static writ_rc trusted_connect(
+	const char *path, uid_t owner, bool is_public, int *ret, struct writ_err *err)
 {
 	char real[PATH_MAX];
-	struct walk w = { .path = path, .owner = owner, .fd = -1 };
+	struct walk w = { .path = path, .owner = owner, .is_public = is_public, .fd = -1 };
 	writ_rc rc = resolve(path, owner, real, err);
 	if (rc != WRIT_OK)
 		return rc;
@@ -160,4 +162,14 @@ writ_rc writ_trusted_connect(const char *path, uid_t owner, int *ret, struct wri
 		rc = connect_to(&w, ret, err);
 	writ_closep(&w.fd);
 	return rc;
+}
+
+writ_rc writ_trusted_connect(const char *path, uid_t owner, int *ret, struct writ_err *err)
+{
+	return trusted_connect(path, owner, false, ret, err);
+}
+
+writ_rc writ_trusted_connect_public(const char *path, uid_t owner, int *ret, struct writ_err *err)
+{
+	return trusted_connect(path, owner, true, ret, err);
 }

@@ -17,5 +17,8 @@
  * agent may not. WRIT_EUNAVAIL: nobody listens. Looks at the disk: for jobs. */
 WRIT_MUST writ_rc writ_trusted_connect(
 	const char *path, uid_t owner, int *ret, struct writ_err *err);
+/* The same for a socket that is there for everybody, as the system bus's: it may be open to all. */
+WRIT_MUST writ_rc writ_trusted_connect_public(
+	const char *path, uid_t owner, int *ret, struct writ_err *err);
 
 #endif

@@ -102,11 +102,11 @@ static void ask_runtimes(struct writ_caller *c)
 {
 	const struct writ_err none = { .rc = WRIT_OK };
 	struct writ_place place;
-	if (!c->env->asks) {
+	if (!c->env->asks || !writ_asks_would(c->env->asks, c->next->flags)) {
 		end_look(c, WRIT_OK, &none);
 		return;
 	}
-	writ_place_of(&c->next->answer.selectors, c->key.pid, &place);
+	writ_place_of(&c->next->answer.selectors, c->next->snapshot.cgroup, c->key.pid, &place);
 	writ_answer_init(&c->own);
 	if (writ_asks_start(c->env->asks, &place, c->next->flags, &c->own, on_told, c, &c->told) ==
 		WRIT_EBUSY) {

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Runs in the machine that qemu.sh boots, as root: Writ as README.md installs it, under a real systemd with cgroup v2 alone and
-# Linux 6.1. Rows "ok|FAIL name: value"; the last line counts. Parts: system units svid run attacks, and all of
+# Linux 6.1. Rows "ok|FAIL name: value"; the last line counts. Parts: system units svid fragment run attacks, and all of
 # them without arguments; all_attacks, as often as bar 41 wants it.
 set -u
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 : "${TREE:?where the sources are}" "${BUILD:?where they are built}"
-parts=${*:-system units svid run attacks}
+parts=${*:-system units svid fragment run attacks}
 failed=0
 machine=spiffe://example.org/machine/one
 tmp=$(mktemp -d)
@@ -164,6 +164,43 @@ part_svid() {
 	done </sys/fs/cgroup/system.slice/writ-agent.service/cgroup.procs
 }
 
+# The file of a unit: systemd's own word, by D-Bus.
+mapped() { # how often the agent's processes map libsystemd
+	sed 's|.*|/proc/&/maps|' /sys/fs/cgroup/system.slice/writ-agent.service/cgroup.procs | xargs cat 2>/dev/null | grep -c libsystemd
+}
+
+filed() { # filed instance
+	: >"$tmp/filed"
+	systemctl start "filed@$1.service"
+	cat "$tmp/filed"
+}
+
+part_fragment() {
+	served "fragment_path, before any entry asks" "$(probe filed $fetch)" nobody
+	same "libsystemd in the agent, before" "$(mapped)" 0
+	printf '[Service]\nType=oneshot\nUser=daemon\nStandardOutput=file:%s\nStandardError=inherit\nExecStart=-%s\n' "$tmp/filed" $fetch \
+		>/etc/systemd/system/filed@.service
+	systemctl daemon-reload
+	entry /filed systemd:fragment_path:/etc/systemd/system/filed@.service
+	entry /transient systemd:fragment_path:/run/systemd/transient/one.service
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		out=$(filed "$i")
+		case $out in *"/filed"*) break ;; esac
+		sleep 1
+	done
+	served "a unit, by its file" "$out" /filed
+	journalctl -q --no-pager -o cat -u writ-agent | grep -F runtime.failed | tail -n 3 | sed 's/^/     | /'
+	served "a unit of another file" "$(probe other $fetch)" nobody
+	served "a transient unit, by its file" "$(probe one $fetch)" /transient
+	served "a user's unit of the same name" "$(by_his_manager --unit=one $fetch)" nobody
+	systemctl stop dbus.socket dbus.service
+	sleep 6 # an answer holds for five seconds
+	served "a unit, by its file, without a bus" "$(filed 21)" nobody
+	systemctl start dbus.socket
+	sleep 3
+	served "a unit, by its file, with a bus again" "$(filed 22)" /filed
+}
+
 part_run() {
 	sed -i "s|^\t# run { allow.*|\trun { allow = [ { uid = $uid, prefix = \"/agents/dev\" }, { uid = 0, prefix = \"/agents/dev\" } ] }|" \
 		/etc/writ/agent.conf
@@ -193,7 +230,8 @@ part_run() {
 part_units() {
 	cd "$TREE" || return
 	for t in "$BUILD"/tests/test_attest_* "$BUILD"/tests/test_attestor "$BUILD"/tests/test_wlapi "$BUILD"/tests/test_front \
-		"$BUILD"/tests/test_run "$BUILD"/tests/test_keeper "$BUILD"/tests/test_launches "$BUILD"/tests/test_runtime; do
+		"$BUILD"/tests/test_run "$BUILD"/tests/test_keeper "$BUILD"/tests/test_launches "$BUILD"/tests/test_runtime \
+		"$BUILD"/tests/test_systemd; do
 		name=${t##*/}
 		if timeout 300 "$t" >"$tmp/$name" 2>&1; then
 			row ok "$name" "$(grep -c '\[       OK' "$tmp/$name") tests, $(grep -c '\[  SKIPPED' "$tmp/$name") skipped"

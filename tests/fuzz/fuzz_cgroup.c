@@ -39,6 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	if (writ_cgroup_parse(writ_strn(p, n), &t, &c, NULL) != WRIT_OK)
 		return 0;
 	check(&c);
+	struct writ_str folder = writ_cgroup_unit_folder(writ_strn(p, n), c.unit);
+	assert(folder.n == 0 || (folder.p[0] == '/' && c.unit.n && folder.n >= c.unit.n));
 	if (writ_cgroup_parse(writ_strn(p, n), NULL, &c, NULL) == WRIT_OK)
 		assert(c.kind == WRIT_CGROUP_NONE && c.unit.n == 0 && c.container.n == 0);
 	return 0;

@@ -24,6 +24,7 @@ THIRD_PARTY = [
     (r"uv\.h", ("lib/loop/", "lib/tls/", "lib/front/", "lib/rpc/", "server/", "agent/", "gate/", "cli/")),
     (r"curl/", ("cli/curl.c", "cli/http.c")),
     (r"tss2/", ("agent/node/tpm",)),
+    (r"systemd/", ("agent/runtime/bus.c",)),
     (r"seccomp\.h", ("lib/confine/",)),
 ]
 

@@ -301,11 +301,14 @@ static void runtimes_take_spires_keys(void **state)
 					"WorkloadAttestor \"k8s\" { plugin_data { "
 					"kubelet_read_only_port = 10255 certificate_path = \"c\" "
 					"private_key_path = \"k\" poll_retry_interval = \"1s\" } } "
+					"WorkloadAttestor \"systemd\" { plugin_data { "
+					"system_bus_socket_path = \"unix:///bus\" } } "
 					"WorkloadAttestor \"slurm\" {}"),
 		NULL);
 	assert_string_equal(said(&l), "");
 	assert_true(l.c.slurm_attestor.is_on && !l.c.container_attestor.is_on);
 	assert_string_equal(l.c.docker_attestor.docker_socket_path, "/d.sock");
+	assert_string_equal(l.c.systemd_attestor.system_bus_socket_path, "/bus");
 	assert_string_equal(l.c.docker_attestor.podman_socket_path, "/run/podman/podman.sock");
 	assert_string_equal(
 		l.c.docker_attestor.podman_socket_path_template, "/run/user/%d/podman/podman.sock");

@@ -485,6 +485,10 @@ static void only_the_owners_own_socket_is_used(void **state)
 	assert_int_equal(chmod(w->docker_path, 0666), 0);
 	assert_fails(writ_trusted_connect(w->docker_path, me, &fd, &err), WRIT_EDENIED, err,
 		"open to all");
+	assert_ok(writ_trusted_connect_public(w->docker_path, me, &fd, &err), err);
+	close(fd);
+	assert_fails(writ_trusted_connect_public(w->docker_path, me + 1, &fd, &err), WRIT_EDENIED,
+		err, "somebody else's");
 	assert_int_equal(chmod(w->docker_path, 0660), 0);
 	assert_int_equal(chmod(w->dir, 0777), 0);
 	assert_fails(writ_trusted_connect(w->docker_path, me, &fd, &err), WRIT_EDENIED, err,
@@ -524,7 +528,7 @@ static void a_user_speaks_for_himself_only(void **state)
 	(void)snprintf(id, sizeof(id), "podman-rootless:uid:%u:id:" H64, geteuid());
 	assert_int_equal(writ_selectors_add_text(&found, writ_cstr(id), NULL), WRIT_OK);
 	writ_selectors_seal(&found);
-	writ_place_of(&found, 7, &p);
+	writ_place_of(&found, WRIT_STR(""), 7, &p);
 	writ_selectors_done(&found);
 	assert_true(p.rootless && p.owner == geteuid() && p.pid == 7);
 	char path[160], template[128];
