@@ -445,7 +445,7 @@ static void a_container_that_is_not_listed_yet_is_asked_for_again(void **state)
 	struct question q;
 	assert_int_equal(writ_fs_read(KUBELET_JSON, &w->golden, NULL), WRIT_OK);
 	w->kubelet.body = "{\"items\":[]}";
-	open_asks(w, 0);
+	open_asks(w, 20000);
 	start(w, "containerd", H64, UUID, &q);
 	bool never = false;
 	while (w->kubelet.requests < 3)
