@@ -4,13 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -22,15 +20,22 @@
 struct walk {
 	const char *path; /* for messages */
 	uid_t owner;
-	bool is_public; /* the socket may be open to all */
-	int fd;         /* owned: where the walk is */
-	struct stat st; /* of it */
+	bool is_public;  /* the socket may be open to all */
+	int fd;          /* owned: where the walk is */
+	struct statx st; /* of it */
 };
 
-static int open_at(int dirfd, const char *name, uint64_t resolve)
+/* Not by openat2: systemd's RestrictSUIDSGID= takes it away, since a filter cannot see its flags.
+ */
+static writ_rc look(struct walk *w, int fd, struct writ_err *err)
 {
-	struct open_how how = { .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC, .resolve = resolve };
-	return (int)syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+	if (fd < 0)
+		return writ_fail_errno(err, errno, "open '%s'", w->path);
+	writ_closep(&w->fd);
+	w->fd = fd;
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID, &w->st) != 0)
+		return writ_fail_errno(err, errno, "look at '%s'", w->path);
+	return WRIT_OK;
 }
 
 static bool is_theirs(const struct walk *w, uid_t uid)
@@ -45,25 +50,32 @@ static writ_rc refuse(const struct walk *w, const char *why, struct writ_err *er
 
 static writ_rc check_folder(const struct walk *w, struct writ_err *err)
 {
-	if (!S_ISDIR(w->st.st_mode) || !is_theirs(w, w->st.st_uid))
+	if (!S_ISDIR(w->st.stx_mode) || !is_theirs(w, w->st.stx_uid))
 		return refuse(w, "a folder on the way is somebody else's", err);
-	if ((w->st.st_mode & 022) && !(w->st.st_mode & S_ISVTX))
+	if ((w->st.stx_mode & 022) && !(w->st.stx_mode & S_ISVTX))
 		return refuse(w, "others may write to a folder on the way", err);
 	return WRIT_OK;
 }
 
+static bool is_mounted_on(const struct statx *folder, const struct statx *inside)
+{
+	return !(folder->stx_mask & inside->stx_mask & STATX_MNT_ID) ||
+		folder->stx_mnt_id != inside->stx_mnt_id;
+}
+
+/* One name: what is a link is neither a folder nor a socket. */
 static writ_rc step(struct walk *w, const char *name, struct writ_err *err)
 {
-	uint64_t resolve = RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH;
-	if (w->st.st_uid != ROOT) /* whoever owns a folder may mount something in it (FUSE) */
-		resolve |= RESOLVE_NO_XDEV;
-	int fd = open_at(w->fd, name, resolve);
-	if (fd < 0)
-		return writ_fail_errno(err, errno, "open '%s'", w->path);
-	writ_closep(&w->fd);
-	w->fd = fd;
-	if (fstat(fd, &w->st) != 0)
-		return writ_fail_errno(err, errno, "look at '%s'", w->path);
+	const struct statx folder = w->st;
+	if (strcmp(name, "..") == 0)
+		return refuse(w, "it has '..' in it", err);
+	writ_rc rc =
+		look(w, openat(w->fd, *name ? name : ".", O_PATH | O_NOFOLLOW | O_CLOEXEC), err);
+	if (rc != WRIT_OK)
+		return rc;
+	/* Whoever owns a folder may mount something in it (FUSE). */
+	if (folder.stx_uid != ROOT && is_mounted_on(&folder, &w->st))
+		return refuse(w, "it goes into a file system that a user may have mounted", err);
 	return WRIT_OK;
 }
 
@@ -88,11 +100,11 @@ static writ_rc walk_down(struct walk *w, char *path, struct writ_err *err)
 
 static writ_rc check_socket(const struct walk *w, struct writ_err *err)
 {
-	if (!S_ISSOCK(w->st.st_mode))
+	if (!S_ISSOCK(w->st.stx_mode))
 		return refuse(w, "it is no socket", err);
-	if (w->st.st_uid != w->owner)
+	if (w->st.stx_uid != w->owner)
 		return refuse(w, "it is somebody else's", err);
-	if (!w->is_public && (w->st.st_mode & 02))
+	if (!w->is_public && (w->st.stx_mode & 02))
 		return refuse(w, "it is open to all", err);
 	return WRIT_OK;
 }
@@ -151,9 +163,7 @@ static writ_rc trusted_connect(
 	writ_rc rc = resolve(path, owner, real, err);
 	if (rc != WRIT_OK)
 		return rc;
-	w.fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (w.fd < 0 || fstat(w.fd, &w.st) != 0)
-		rc = writ_fail_errno(err, errno, "open '/'");
+	rc = look(&w, open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), err);
 	if (rc == WRIT_OK)
 		rc = walk_down(&w, real, err);
 	if (rc == WRIT_OK)
