@@ -2,6 +2,7 @@
 """systemd:fragment_path: the file of the unit that a caller's cgroup names, by the service manager's word. Against a fake of the
 manager on a real D-Bus daemon (kit/fake_systemd.py), with real cgroups. Outside of root, and without v1 and v2 cgroups, all is
 skipped."""
+import json
 import os
 import subprocess
 import sys
@@ -65,6 +66,11 @@ class Fragment(Case):
         lines = [line for line in self.world.agent.run.err.splitlines() if "workload.denied" in line]
         return lines[-1] if lines else ""
 
+    def took_us(self):
+        """How long the latest caller that was served waited for it, by the agent's log."""
+        lines = [line for line in self.world.agent.run.err.splitlines() if "workload.attested" in line]
+        return json.loads(lines[-1])["took_us"]
+
     def agent_maps(self):
         return "libsystemd" in Path(f"/proc/{self.world.agent.run.pid}/maps").read_text()
 
@@ -117,10 +123,9 @@ class Fragment(Case):
                 self.assertLess(ms, 3000)
                 self.assertIn(text, self.why())
                 # Who is in no unit has not waited for it.
-                begin = time.monotonic()
                 done = self.world.scene.run([BIN / "writ", "svid", "fetch"], env=self.world.endpoint)
                 self.assertEqual(done.returncode, 0, done.stderr)
-                self.assertLess(time.monotonic() - begin, 0.5)
+                self.assertLess(self.took_us(), 250000)
         self.serve()
         time.sleep(REST_S)
         self.assertTrue(self.ask("at0")[0])
