@@ -29,6 +29,18 @@ static void on_fatal(void *arg, const struct writ_err *err)
 	a->hooks.fatal(a->hooks.arg, err);
 }
 
+static void on_identity(void *arg)
+{
+	struct writ_agent *a = arg;
+	a->hooks.identity(a->hooks.arg);
+}
+
+static void on_without(void *arg, const struct writ_err *why)
+{
+	struct writ_agent *a = arg;
+	a->hooks.without(a->hooks.arg, why);
+}
+
 static void on_synced(void *arg)
 {
 	struct writ_agent *a = arg;
@@ -171,6 +183,8 @@ static void open_link(struct writ_agent *a, struct writ_secret *token)
 			? WRIT_KEY_RSA2048
 			: WRIT_KEY_P256,
 		.fatal = on_fatal,
+		.identity = on_identity,
+		.without = on_without,
 		.synced = on_synced,
 		.arg = a,
 	};

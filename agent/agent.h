@@ -17,6 +17,9 @@ int writ_agent_start_keeper(const struct writ_agent_config *cfg);
 
 struct writ_agent_hooks {
 	void (*fatal)(void *arg, const struct writ_err *err); /* it cannot go on: stop it */
+	/* It has an identity that holds, kept or just got, and serves. May come again. */
+	void (*identity)(void *arg);
+	void (*without)(void *arg, const struct writ_err *why); /* it has none yet, and tries on */
 	void *arg;
 	int keeper; /* owned by the agent from now on */
 };

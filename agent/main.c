@@ -14,10 +14,15 @@
 #include <string.h>
 
 #define STOP_MS 8000
+/* How long a start without an identity may take. A server that starts together with its machines
+ * comes up meanwhile; a boot is not held up by one that does not. */
+#define START_PATIENCE_MS 180000
 
 struct program {
 	struct writ_daemon *daemon;
 	struct writ_agent *agent;
+	const char *socket_path;
+	bool ready;          /* systemd was told */
 	struct writ_err why; /* the agent could not go on */
 };
 
@@ -27,6 +32,24 @@ static void on_fatal(void *arg, const struct writ_err *err)
 	WRIT_LOG(ERROR, "agent.fatal", WRIT_KV("error", err->msg));
 	p->why = *err;
 	writ_daemon_begin_stop(p->daemon);
+}
+
+/* From here on units that come after ours find an agent with an identity. */
+static void on_identity(void *arg)
+{
+	struct program *p = arg;
+	if (!p->ready)
+		writ_daemon_ready(p->daemon, p->socket_path);
+	p->ready = true;
+}
+
+static void on_without(void *arg, const struct writ_err *why)
+{
+	struct program *p = arg;
+	if (p->ready)
+		return;
+	WRIT_AUTO(writ_freep) char *status = writ_asprintf("no identity yet: %s", why->msg);
+	writ_daemon_waits(p->daemon, status, START_PATIENCE_MS);
 }
 
 static bool is_ready(void *arg)
@@ -61,8 +84,14 @@ static void on_stop(void *arg)
 static writ_rc serve(struct writ_loop *loop, const struct writ_agent_config *cfg,
 	struct writ_split *split, struct writ_secret *token, int keeper, struct writ_err *err)
 {
-	struct program p = { .why = { .rc = WRIT_OK } };
-	const struct writ_agent_hooks hooks = { on_fatal, &p, keeper };
+	struct program p = { .socket_path = cfg->socket_path };
+	const struct writ_agent_hooks hooks = {
+		.fatal = on_fatal,
+		.identity = on_identity,
+		.without = on_without,
+		.arg = &p,
+		.keeper = keeper,
+	};
 	const struct writ_daemon_config daemon = {
 		.loop = loop,
 		.name = "writ-agent",
@@ -84,7 +113,7 @@ static writ_rc serve(struct writ_loop *loop, const struct writ_agent_config *cfg
 		writ_daemon_done(p.daemon);
 		return rc;
 	}
-	writ_daemon_ready(p.daemon, cfg->socket_path);
+	writ_daemon_waits(p.daemon, "no identity yet: asking the server", START_PATIENCE_MS);
 	writ_loop_run(loop);
 	*err = p.why;
 	return p.why.rc;

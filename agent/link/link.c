@@ -66,6 +66,8 @@ void writ__link_retry_in(
 	WRIT_LOG_LIMITED(WARN, what, WRIT_KV("server", l->cfg.host),
 		WRIT_KV("port", (int)l->cfg.port), WRIT_KV("error", err->msg),
 		WRIT_KV("retry_ms", wait));
+	if (!writ__link_has_svid(l))
+		l->cfg.without(l->cfg.arg, err);
 	writ_timer_start(l->timer, wait);
 }
 
@@ -263,6 +265,8 @@ static void try_now(void *arg)
 		writ__link_fatal(l, &err);
 		return;
 	}
+	if (ours)
+		l->cfg.identity(l->cfg.arg);
 	const struct writ_dial_config dial = {
 		.loop = l->cfg.loop,
 		.host = l->cfg.host,

@@ -24,6 +24,10 @@ struct writ_link_config {
 	enum writ_key_type workload_key_type;
 	/* The agent cannot go on; err says what to do. At most once. */
 	void (*fatal)(void *arg, const struct writ_err *err);
+	/* There is an identity that holds: kept, or got; again with each connection. */
+	void (*identity)(void *arg);
+	void (*without)(
+		void *arg, const struct writ_err *why); /* there is none, and a try failed */
 	void (*synced)(void *arg); /* entries and bundle are as the server's; again after changes */
 	void *arg;
 };

@@ -8,6 +8,7 @@
 #include "front/front.h"
 #include "front/httpd.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #define SIGNALS      4
 #define EXIT_HARD    1
 #define REPEAT_MS    500
+#define EXTEND_MS    10000
 #define HTTP_OK_BODY "{}\n"
 
 struct writ_daemon {
@@ -24,6 +26,8 @@ struct writ_daemon {
 	struct writ_signal *signals[SIGNALS];
 	struct writ_httpd *health, *prometheus;
 	struct writ_timer *deadline;
+	struct writ_timer *extend; /* the time to start; NULL: not asked for, or over */
+	int64_t patience_until_ms;
 	char *live_path, *ready_path, *notify_socket;
 	bool stopping;
 	int64_t stopping_since_ms;
@@ -42,6 +46,7 @@ void writ_daemon_begin_stop(struct writ_daemon *d)
 	if (d->stopping)
 		return;
 	d->stopping = true;
+	writ_timer_free(writ_steal(d->extend));
 	d->stopping_since_ms = writ_mono_ms();
 	writ_notify(d->notify_socket, "STOPPING=1\n");
 	WRIT_LOG(INFO, "daemon.stopping");
@@ -158,6 +163,7 @@ static void close_all(struct writ_daemon *d)
 	writ_httpd_stop(d->health);
 	writ_httpd_stop(d->prometheus);
 	writ_timer_free(d->deadline);
+	writ_timer_free(d->extend);
 	writ_free(d->live_path);
 	writ_free(d->ready_path);
 	writ_free(d->notify_socket);
@@ -184,10 +190,46 @@ writ_rc writ_daemon_start(
 	return WRIT_OK;
 }
 
+/* Each line is a variable: what a peer wrote into an error must not become one. */
+static void notify_status(struct writ_daemon *d, const char *variables, const char *status)
+{
+	WRIT_AUTO(writ_freep) char *line = writ_strdup(status);
+	for (char *c = line; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = ' ';
+	WRIT_AUTO(writ_freep) char *text = writ_asprintf("%sSTATUS=%s\n", variables, line);
+	writ_notify(d->notify_socket, text);
+}
+
 void writ_daemon_ready(struct writ_daemon *d, const char *status)
 {
-	WRIT_AUTO(writ_freep) char *text = writ_asprintf("READY=1\nSTATUS=%s\n", status);
+	writ_timer_free(writ_steal(d->extend));
+	notify_status(d, "READY=1\n", status);
+}
+
+static void extend(void *arg)
+{
+	struct writ_daemon *d = arg;
+	char text[64];
+	int64_t left = d->patience_until_ms - writ_mono_ms();
+	if (left <= 0)
+		return;
+	(void)snprintf(text, sizeof(text), "EXTEND_TIMEOUT_USEC=%" PRId64 "\n",
+		1000 * (left < 2 * EXTEND_MS ? left : 2 * EXTEND_MS));
 	writ_notify(d->notify_socket, text);
+	writ_timer_start(d->extend, EXTEND_MS);
+}
+
+void writ_daemon_waits(struct writ_daemon *d, const char *status, int64_t patience_ms)
+{
+	if (d->stopping)
+		return;
+	notify_status(d, "", status);
+	if (d->extend)
+		return;
+	d->patience_until_ms = writ_mono_ms() + patience_ms;
+	d->extend = writ_timer_new(d->cfg.loop, extend, d);
+	extend(d);
 }
 
 void writ_daemon_done(struct writ_daemon *d)

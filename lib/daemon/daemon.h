@@ -31,6 +31,9 @@ WRIT_MUST writ_rc writ_daemon_start(
 	const struct writ_daemon_config *cfg, struct writ_daemon **ret, struct writ_err *err);
 void writ_daemon_ready(struct writ_daemon *d,
 	const char *status); /* READY=1 and a status line; again for a new status */
+/* Not ready yet: says why, and asks systemd to wait on, until ready, for patience_ms since the
+ * first call; after that the unit's own TimeoutStartSec= counts. Again for a new status. */
+void writ_daemon_waits(struct writ_daemon *d, const char *status, int64_t patience_ms);
 void writ_daemon_begin_stop(struct writ_daemon *d); /* as if SIGTERM had come */
 void writ_daemon_done(
 	struct writ_daemon *d); /* closes everything of the daemon and stops the loop */
