@@ -5,14 +5,13 @@
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "crypto/cert_file.h"
 #include "node/prover.h"
 #include "node/tpm.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define CERT_FILE_MAX (256 * 1024)
 
 struct tpm_devid {
 	struct writ_prover base;
@@ -81,16 +80,6 @@ static writ_rc open_tpm(struct tpm_devid *t, struct writ_err *err)
 	return writ_tpm_open(&c, &t->tpm, err);
 }
 
-static writ_rc read_certs(const char *path, struct writ_tpm_request *q, struct writ_err *err)
-{
-	WRIT_AUTO(writ_buf_done) struct writ_buf text = WRIT_BUF(CERT_FILE_MAX);
-	writ_rc rc = writ_fs_read(path, &text, err);
-	if (rc == WRIT_OK)
-		rc = writ_certs_parse_pem(
-			writ_buf_str(&text), q->devid, WRIT_TPM_DEVID_CERTS_MAX, &q->n_devid, err);
-	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "devid_cert_path '%s'", path);
-}
-
 static writ_rc fill(struct tpm_devid *t, struct writ_tpm_request *q, struct writ_err *err)
 {
 	struct writ_tpm_statement s = { .devid_pub = q->devid_pub,
@@ -116,7 +105,8 @@ static writ_rc payload(struct writ_prover *p, struct writ_buf *out, struct writ_
 	struct tpm_devid *t = self(p);
 	struct writ_tpm_request q;
 	writ_tpm_request_init(&q);
-	writ_rc rc = read_certs(p->cfg->nodes.tpm_devid.devid_cert_path, &q, err);
+	writ_rc rc = writ_certs_read("devid_cert_path", p->cfg->nodes.tpm_devid.devid_cert_path,
+		q.devid, WRIT_TPM_DEVID_CERTS_MAX, &q.n_devid, err);
 	if (rc == WRIT_OK)
 		rc = open_tpm(t, err);
 	if (rc == WRIT_OK)

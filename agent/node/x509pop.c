@@ -2,9 +2,9 @@
 /* Proof of possession of the key of a certificate that the machine has from elsewhere. */
 #include "spiffe/x509pop.h"
 
-#include "base/fs.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "crypto/cert_file.h"
 #include "node/files.h"
 #include "node/prover.h"
 
@@ -23,19 +23,6 @@ static struct x509pop *self(struct writ_prover *p)
 static void stop(struct writ_prover *p)
 {
 	writ_key_unref(writ_steal(self(p)->key));
-}
-
-static writ_rc read_certs(const char *path, const char *what, struct writ_cert **certs, size_t *n,
-	struct writ_err *err)
-{
-	WRIT_AUTO(writ_buf_done) struct writ_buf text = WRIT_BUF(FILE_MAX);
-	size_t got = 0;
-	writ_rc rc = writ_fs_read(path, &text, err);
-	if (rc == WRIT_OK)
-		rc = writ_certs_parse_pem(
-			writ_buf_str(&text), certs + *n, WRIT_X509POP_CERTS_MAX - *n, &got, err);
-	*n += rc == WRIT_OK ? got : 0;
-	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "%s '%s'", what, path);
 }
 
 static writ_rc read_key(const char *path, struct writ_key **ret, struct writ_err *err)
@@ -66,9 +53,11 @@ static writ_rc payload(struct writ_prover *p, struct writ_buf *out, struct writ_
 	const struct writ_agent_x509pop *cfg = &p->cfg->nodes.x509pop;
 	struct writ_cert *certs[WRIT_X509POP_CERTS_MAX];
 	size_t n = 0;
-	writ_rc rc = read_certs(cfg->certificate_path, "certificate_path", certs, &n, err);
+	writ_rc rc = writ_certs_read(
+		"certificate_path", cfg->certificate_path, certs, WRIT_X509POP_CERTS_MAX, &n, err);
 	if (rc == WRIT_OK && cfg->intermediates_path)
-		rc = read_certs(cfg->intermediates_path, "intermediates_path", certs, &n, err);
+		rc = writ_certs_read("intermediates_path", cfg->intermediates_path, certs,
+			WRIT_X509POP_CERTS_MAX, &n, err);
 	if (rc == WRIT_OK)
 		rc = read_key(cfg->private_key_path, &x->key, err);
 	if (rc == WRIT_OK)

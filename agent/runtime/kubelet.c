@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <jansson.h>
-#include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -29,14 +28,6 @@ static bool wants(const struct writ_place *p)
 
 /* --- the way there --- */
 
-static writ_rc read_file(const char *path, struct writ_buf *out, struct writ_err *err)
-{
-	/* Kubernetes mounts tokens and CAs as links to links, so links are followed. */
-	char real[PATH_MAX];
-	return realpath(path, real) ? writ_fs_read(real, out, err)
-				    : writ_fail_errno(err, errno, "open '%s'", path);
-}
-
 struct certs {
 	struct writ_cert *of[CAS_MAX];
 	size_t n;
@@ -50,7 +41,7 @@ static void certs_done(struct certs *c)
 static writ_rc read_certs(const char *path, struct certs *ret, struct writ_err *err)
 {
 	WRIT_AUTO(writ_buf_done) struct writ_buf text = WRIT_BUF(FILE_MAX);
-	writ_rc rc = read_file(path, &text, err);
+	writ_rc rc = writ_fs_read_linked(path, &text, err);
 	if (rc == WRIT_OK)
 		rc = writ_certs_parse_pem(writ_buf_str(&text), ret->of, CAS_MAX, &ret->n, err);
 	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "certificates of '%s'", path);
@@ -59,7 +50,7 @@ static writ_rc read_certs(const char *path, struct certs *ret, struct writ_err *
 static writ_rc read_key(const char *path, struct writ_key **ret, struct writ_err *err)
 {
 	WRIT_AUTO(writ_buf_wipe) struct writ_buf text = WRIT_BUF(FILE_MAX);
-	writ_rc rc = read_file(path, &text, err);
+	writ_rc rc = writ_fs_read_linked(path, &text, err);
 	if (rc == WRIT_OK)
 		rc = writ_key_from_pem(writ_buf_str(&text), ret, err);
 	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "key of '%s'", path);
@@ -68,7 +59,7 @@ static writ_rc read_key(const char *path, struct writ_key **ret, struct writ_err
 static writ_rc read_token(const char *path, struct writ_buf *out, struct writ_err *err)
 {
 	WRIT_AUTO(writ_buf_wipe) struct writ_buf text = WRIT_BUF(WRIT_REACH_BEARER_MAX);
-	writ_rc rc = read_file(path, &text, err);
+	writ_rc rc = writ_fs_read_linked(path, &text, err);
 	if (rc == WRIT_OK)
 		writ_buf_add_str(out, writ_str_trim(writ_buf_str(&text)));
 	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "token of the kubelet");

@@ -95,11 +95,12 @@ writ_rc writ_fs_write(const char *path, const void *p, size_t n, mode_t mode, st
 	return e ? writ_fail_errno(err, e, "write %s", path) : WRIT_OK;
 }
 
-/* A regular file, opened for reading without waiting for anything. */
-static writ_rc open_regular(const char *path, int *ret, struct stat *st, struct writ_err *err)
+/* A regular file, opened for reading without waiting for anything. follow: 0 or O_NOFOLLOW. */
+static writ_rc open_regular(
+	const char *path, int follow, int *ret, struct stat *st, struct writ_err *err)
 {
 	WRIT_AUTO(writ_closep)
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | follow);
 	if (fd < 0 && errno == ELOOP)
 		return writ_fail(err, WRIT_EDENIED,
 			"read %s: a symbolic link is not followed here; name the file it points to",
@@ -155,7 +156,15 @@ writ_rc writ_fs_read(const char *path, struct writ_buf *buf, struct writ_err *er
 {
 	struct stat st;
 	WRIT_AUTO(writ_closep) int fd = -1;
-	writ_rc rc = open_regular(path, &fd, &st, err);
+	writ_rc rc = open_regular(path, O_NOFOLLOW, &fd, &st, err);
+	return rc ? rc : read_fd(fd, path, buf, err);
+}
+
+writ_rc writ_fs_read_linked(const char *path, struct writ_buf *buf, struct writ_err *err)
+{
+	struct stat st;
+	WRIT_AUTO(writ_closep) int fd = -1;
+	writ_rc rc = open_regular(path, 0, &fd, &st, err);
 	return rc ? rc : read_fd(fd, path, buf, err);
 }
 
@@ -175,7 +184,7 @@ writ_rc writ_fs_read_private(const char *path, struct writ_buf *buf, struct writ
 {
 	struct stat st;
 	WRIT_AUTO(writ_closep) int fd = -1;
-	writ_rc rc = open_regular(path, &fd, &st, err);
+	writ_rc rc = open_regular(path, O_NOFOLLOW, &fd, &st, err);
 	if (rc)
 		return rc;
 	if (!trusted_owner(&st))

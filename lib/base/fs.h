@@ -15,6 +15,8 @@ WRIT_MUST writ_rc writ_fs_write(
 /* Appends the whole file (a regular one, at most buf->max) to buf. WRIT_ENOENT when there is none.
  */
 WRIT_MUST writ_rc writ_fs_read(const char *path, struct writ_buf *buf, struct writ_err *err);
+/* As read, and follows links: for what an orchestrator mounts, which are links to links. */
+WRIT_MUST writ_rc writ_fs_read_linked(const char *path, struct writ_buf *buf, struct writ_err *err);
 /* As read, and refuses a file that another user owns or that anybody else can read or write (mode &
  * 077): the message says the mode seen and the chmod that would mend it. For keys and tokens. */
 WRIT_MUST writ_rc writ_fs_read_private(

@@ -5,11 +5,8 @@
 #include "base/mem.h"
 #include "crypto/digest.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <string.h>
-#include <unistd.h>
 
 #define FILE_MAX (1024 * 1024)
 #define CAS_MAX  64
@@ -25,25 +22,6 @@ struct entry {
 	const json_t *cluster, *user;
 	char *dir; /* of the file: its paths may be relative */
 };
-
-/* Follows links: what Kubernetes mounts is one. */
-static writ_rc read_file(const char *path, struct writ_buf *out, struct writ_err *err)
-{
-	WRIT_AUTO(writ_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0)
-		return writ_fail_errno(err, errno, "open '%s'", path);
-	for (;;) {
-		uint8_t *room = writ_buf_room(out, 4096);
-		if (!room)
-			return writ_buf_check(out, path, err);
-		ssize_t n = read(fd, room, 4096);
-		if (n < 0 && errno != EINTR)
-			return writ_fail_errno(err, errno, "read '%s'", path);
-		if (n == 0)
-			return WRIT_OK;
-		writ_buf_grew(out, n > 0 ? (size_t)n : 0);
-	}
-}
 
 static const char *text_of(const json_t *o, const char *name)
 {
@@ -77,7 +55,7 @@ static writ_rc read_item(const struct entry *e, const json_t *o, const char *nam
 		return writ_fail(err, WRIT_ENOENT, "there is no %s", name);
 	WRIT_AUTO(writ_freep)
 	char *whole = *path == '/' ? writ_strdup(path) : writ_fs_join(e->dir, path);
-	return read_file(whole, out, err);
+	return writ_fs_read_linked(whole, out, err);
 }
 
 static writ_rc parse_server(const char *url, struct writ_kube_config *c, struct writ_err *err)
@@ -129,7 +107,7 @@ static writ_rc load_token(const struct entry *e, struct writ_kube_config *c, str
 		return WRIT_OK;
 	WRIT_AUTO(writ_freep)
 	char *whole = *path == '/' ? writ_strdup(path) : writ_fs_join(e->dir, path);
-	writ_rc rc = read_file(whole, &text, err);
+	writ_rc rc = writ_fs_read_linked(whole, &text, err);
 	return rc == WRIT_OK ? set_token(c, writ_buf_str(&text), err) : rc;
 }
 
@@ -215,7 +193,7 @@ static writ_rc load_file(const char *path, struct writ_kube_config *c, struct wr
 	WRIT_AUTO(writ_buf_wipe) struct writ_buf text = WRIT_BUF(FILE_MAX);
 	WRIT_AUTO(json_freep) json_t *root = NULL;
 	json_error_t why;
-	writ_rc rc = read_file(path, &text, err);
+	writ_rc rc = writ_fs_read_linked(path, &text, err);
 	if (rc != WRIT_OK)
 		return rc;
 	root = json_loadb((const char *)text.p, text.n, JSON_REJECT_DUPLICATES, &why);
@@ -243,11 +221,11 @@ static writ_rc load_pod(const char *dir, struct writ_kube_config *c, struct writ
 	WRIT_AUTO(writ_freep) char *ca_path = writ_fs_join(dir, "ca.crt");
 	c->host = writ_strdup(POD_HOST);
 	c->port = 443;
-	writ_rc rc = read_file(token_path, &token, err);
+	writ_rc rc = writ_fs_read_linked(token_path, &token, err);
 	if (rc == WRIT_OK)
 		rc = set_token(c, writ_buf_str(&token), err);
 	if (rc == WRIT_OK)
-		rc = read_file(ca_path, &ca, err);
+		rc = writ_fs_read_linked(ca_path, &ca, err);
 	if (rc == WRIT_OK)
 		rc = writ_certs_parse_pem(writ_buf_str(&ca), m.cas, CAS_MAX, &m.n_cas, err);
 	return rc == WRIT_OK ? make_tls(c, &m, err) : rc;

@@ -5,21 +5,19 @@
  * TPM says, certifies that the DevID key is there too; and the DevID key signs a nonce. */
 #include "spiffe/tpm_devid.h"
 
-#include "base/fs.h"
 #include "base/mem.h"
 #include "base/rand.h"
 #include "base/secret.h"
+#include "crypto/cert_file.h"
 #include "crypto/digest.h"
 #include "crypto/name.h"
-#include "node/attestor.h"
+#include "node/say_cert.h"
 
 #include <string.h>
 
-#define NAME        "tpm_devid"
-#define CAS_MAX     256
-#define CA_FILE_MAX (1024 * 1024)
-#define FINGERPRINT (2 * WRIT_SHA1_LEN + 1)
-#define RESIDENT    (WRIT_TPM_FIXED_TPM | WRIT_TPM_FIXED_PARENT | WRIT_TPM_SENSITIVE_ORIGIN)
+#define NAME     "tpm_devid"
+#define CAS_MAX  256
+#define RESIDENT (WRIT_TPM_FIXED_TPM | WRIT_TPM_FIXED_PARENT | WRIT_TPM_SENSITIVE_ORIGIN)
 
 struct tpm_devid {
 	struct writ_node_attestor base;
@@ -47,15 +45,11 @@ static void close_attestor(struct writ_node_attestor *base)
 static writ_rc load_cas(
 	const char *key, const char *path, struct writ_anchors **ret, struct writ_err *err)
 {
-	WRIT_AUTO(writ_buf_done) struct writ_buf text = WRIT_BUF(CA_FILE_MAX);
 	struct writ_cert *cas[CAS_MAX];
 	size_t n = 0;
-	writ_rc rc = writ_fs_read(path, &text, err);
+	writ_rc rc = writ_certs_read(key, path, cas, CAS_MAX, &n, err);
 	if (rc == WRIT_OK)
-		rc = writ_certs_parse_pem(writ_buf_str(&text), cas, CAS_MAX, &n, err);
-	if (rc != WRIT_OK)
-		return writ_wrap(err, rc, "%s '%s'", key, path);
-	rc = writ_anchors_new(cas, n, ret, err);
+		rc = writ_anchors_new(cas, n, ret, err);
 	writ_certs_unref(cas, n);
 	return rc;
 }
@@ -163,14 +157,6 @@ static void end(struct writ_node_exchange *x)
 
 /* --- the answer --- */
 
-static void fingerprint(const struct writ_cert *c, char out[FINGERPRINT])
-{
-	uint8_t sha1[WRIT_SHA1_LEN];
-	struct writ_str der = writ_cert_der(c);
-	writ_sha1(der.p, der.n, sha1);
-	writ_hex(sha1, sizeof(sha1), out);
-}
-
 static writ_rc find_path(const char *what, const struct writ_anchors *cas,
 	struct writ_cert *const *chain, size_t n, int64_t now, struct writ_cert **path,
 	size_t *n_path, struct writ_err *err)
@@ -209,18 +195,11 @@ static writ_rc prove(const struct writ_node_exchange *x, const struct attempt *t
 
 static void know(struct writ_node_exchange *x, struct writ_cert *const *path, size_t n)
 {
-	char print[FINGERPRINT];
-	struct writ_str subject = writ_cert_subject_attr(path[0], WRIT_ATTR_CN);
-	struct writ_str issuer = writ_cert_issuer_attr(path[0], WRIT_ATTR_CN);
-	if (subject.n && !memchr(subject.p, 0, subject.n))
-		writ_node_select(x, "subject:cn:" WRIT_FMT, WRIT_ARG(subject));
-	if (issuer.n && !memchr(issuer.p, 0, issuer.n))
-		writ_node_select(x, "issuer:cn:" WRIT_FMT, WRIT_ARG(issuer));
-	for (size_t i = 1; i < n; i++) {
-		fingerprint(path[i], print);
-		writ_node_select(x, "ca:fingerprint:%s", print);
-	}
-	fingerprint(path[0], print);
+	char print[WRIT_CERT_PRINT];
+	writ_node_select_cn(x, "subject", writ_cert_subject_attr(path[0], WRIT_ATTR_CN));
+	writ_node_select_cn(x, "issuer", writ_cert_issuer_attr(path[0], WRIT_ATTR_CN));
+	writ_node_select_cas(x, path, n);
+	writ_cert_print(path[0], print);
 	writ_buf_addf(&x->path, "/" NAME "/%s", print);
 	x->can_reattest = true;
 }

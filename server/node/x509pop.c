@@ -3,12 +3,12 @@
  * (mode spiffe) of an SVID of this trust domain. */
 #include "spiffe/x509pop.h"
 
-#include "base/fs.h"
 #include "base/mem.h"
 #include "base/rand.h"
 #include "config/path_template.h"
+#include "crypto/cert_file.h"
 #include "crypto/name.h"
-#include "node/attestor.h"
+#include "node/say_cert.h"
 #include "spiffe/id.h"
 
 #include <arpa/inet.h>
@@ -16,9 +16,7 @@
 #include <string.h>
 
 #define CAS_MAX       256
-#define CA_FILE_MAX   (1024 * 1024)
 #define SAN_SELECTORS 32 /* x509pop:// names of a certificate that count */
-#define FINGERPRINT   (2 * WRIT_SHA1_LEN + 1)
 #define RSA_BITS_OVER 64 /* a SubjectPublicKeyInfo is not much longer than its modulus */
 
 struct x509pop {
@@ -44,17 +42,6 @@ static const struct writ_server_x509pop *config_of(const struct writ_node_exchan
 
 /* --- the CAs --- */
 
-static writ_rc read_cas(const char *path, struct writ_cert **cas, size_t *n, struct writ_err *err)
-{
-	WRIT_AUTO(writ_buf_done) struct writ_buf text = WRIT_BUF(CA_FILE_MAX);
-	size_t got = 0;
-	writ_rc rc = writ_fs_read(path, &text, err);
-	if (rc == WRIT_OK)
-		rc = writ_certs_parse_pem(writ_buf_str(&text), cas + *n, CAS_MAX - *n, &got, err);
-	*n += rc == WRIT_OK ? got : 0;
-	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "CAs in '%s'", path);
-}
-
 static writ_rc load_cas(
 	const struct writ_server_x509pop *cfg, struct writ_anchors **ret, struct writ_err *err)
 {
@@ -62,9 +49,10 @@ static writ_rc load_cas(
 	size_t n = 0;
 	writ_rc rc = WRIT_OK;
 	if (cfg->ca_bundle_path)
-		rc = read_cas(cfg->ca_bundle_path, cas, &n, err);
+		rc = writ_certs_read("CAs in", cfg->ca_bundle_path, cas, CAS_MAX, &n, err);
 	for (size_t i = 0; rc == WRIT_OK && i < cfg->ca_bundle_paths.n; i++)
-		rc = read_cas(cfg->ca_bundle_paths.items[i], cas, &n, err);
+		rc = writ_certs_read(
+			"CAs in", cfg->ca_bundle_paths.items[i], cas, CAS_MAX, &n, err);
 	if (rc == WRIT_OK)
 		rc = writ_anchors_new(cas, n, ret, err);
 	writ_certs_unref(cas, n);
@@ -154,14 +142,6 @@ static writ_rc check_address(
 			     "client IP %s does not match any certificate IP SAN", x->address);
 }
 
-static void fingerprint(const struct writ_cert *c, char out[FINGERPRINT])
-{
-	uint8_t sha1[WRIT_SHA1_LEN];
-	struct writ_str der = writ_cert_der(c);
-	writ_sha1(der.p, der.n, sha1);
-	writ_hex(sha1, sizeof(sha1), out);
-}
-
 /* What the leaf's names x509pop://TD/KEY/VALUE say, as fields of the template. */
 struct sans {
 	char *names[SAN_SELECTORS]; /* "URISanSelectors.KEY", owned */
@@ -216,12 +196,12 @@ static writ_rc svid_path(const struct writ_node_exchange *x, const struct writ_c
 static writ_rc name(struct writ_node_exchange *x, const struct writ_cert *leaf,
 	const struct sans *sans, struct writ_err *err)
 {
-	char print[FINGERPRINT];
+	char print[WRIT_CERT_PRINT];
 	struct writ_str path = { NULL, 0 };
 	writ_rc rc = svid_path(x, leaf, &path, err);
 	if (rc != WRIT_OK)
 		return rc;
-	fingerprint(leaf, print);
+	writ_cert_print(leaf, print);
 	struct writ_path_value v[9 + SAN_SELECTORS] = {
 		{ "PluginName", WRIT_STR("x509pop"), false },
 		{ "Fingerprint", writ_cstr(print), false },
@@ -242,14 +222,8 @@ static writ_rc name(struct writ_node_exchange *x, const struct writ_cert *leaf,
 static void select_all(struct writ_node_exchange *x, struct writ_cert *const *path, size_t n,
 	const struct sans *sans)
 {
-	char print[FINGERPRINT];
-	struct writ_str cn = writ_cert_subject_attr(path[0], WRIT_ATTR_CN);
-	if (cn.n && !memchr(cn.p, '\0', cn.n))
-		writ_node_select(x, "subject:cn:" WRIT_FMT, WRIT_ARG(cn));
-	for (size_t i = 1; i < n; i++) {
-		fingerprint(path[i], print);
-		writ_node_select(x, "ca:fingerprint:%s", print);
-	}
+	writ_node_select_cn(x, "subject", writ_cert_subject_attr(path[0], WRIT_ATTR_CN));
+	writ_node_select_cas(x, path, n);
 	writ_node_select(x, "serialnumber:%s", writ_cert_serial_hex(path[0]));
 	for (size_t i = 0; i < sans->n; i++)
 		writ_node_select(x, "san:%s:" WRIT_FMT,

@@ -2,10 +2,12 @@
 #include "check.h"
 #include "forge.h"
 
+#include "base/fs.h"
 #include "base/mem.h"
-#include "crypto/cert.h"
+#include "crypto/cert_file.h"
 #include "crypto/digest.h"
 
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -227,6 +229,32 @@ static void unlocked_memory_is_refused(void **state)
 	assert_int_equal(status, 0);
 }
 
+static void certificates_of_a_file_come_behind_those_that_are_there(void **state)
+{
+	char path[] = "/tmp/writ-certs-XXXXXX";
+	struct writ_buf pem = WRIT_BUF(65536);
+	struct writ_cert *got[3];
+	struct writ_err err;
+	size_t n = 0;
+	(void)state;
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	(void)close(fd);
+	writ_pem_add(&pem, "CERTIFICATE", f.leaf.p, f.leaf.n);
+	writ_pem_add(&pem, "CERTIFICATE", f.leaf.p, f.leaf.n);
+	assert_ok(writ_fs_write(path, pem.p, pem.n, 0600, &err), err);
+	assert_ok(writ_certs_read("the_key", path, got, 3, &n, &err), err);
+	assert_int_equal(n, 2);
+	assert_fails(writ_certs_read("the_key", path, got, 3, &n, &err), WRIT_ELIMIT, err,
+		"the_key '/tmp/writ-certs-");
+	assert_int_equal(n, 2);
+	assert_int_equal(unlink(path), 0);
+	assert_fails(writ_certs_read("the_key", path, got, 3, &n, &err), WRIT_ENOENT, err,
+		"the_key '/tmp/writ-certs-");
+	writ_certs_unref(got, n);
+	writ_buf_done(&pem);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +263,7 @@ int main(void)
 		cmocka_unit_test(framing_is_exact),
 		cmocka_unit_test(flipped_bits_are_survived),
 		cmocka_unit_test(several_certificates_are_read_up_to_a_limit),
+		cmocka_unit_test(certificates_of_a_file_come_behind_those_that_are_there),
 		cmocka_unit_test(openssl_objects_are_wrapped),
 		cmocka_unit_test(names_are_escaped),
 		cmocka_unit_test(unlocked_memory_is_refused),

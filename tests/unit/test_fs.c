@@ -105,6 +105,11 @@ static void a_link_is_replaced_and_never_written_through(void **state)
 	assert_int_equal(symlink(p->path, link), 0);
 	assert_fails(writ_fs_read(link, &b, &err), WRIT_EDENIED, err, "symbolic link");
 	assert_fails(writ_fs_read_private(link, &b, &err), WRIT_EDENIED, err, "symbolic link");
+	assert_ok(writ_fs_read_linked(link, &b, &err), err); /* where that is wanted */
+	assert_string_equal(writ_buf_cstr(&b), "keep");
+	writ_buf_reset(&b);
+	assert_fails(writ_fs_read_linked("/proc/self/cwd", &b, &err), WRIT_EINVAL, err,
+		"not a regular file");
 	assert_ok(writ_fs_write(link, "new", 3, 0600, &err), err);
 	assert_ok(writ_fs_read(p->path, &b, &err), err);
 	assert_string_equal(writ_buf_cstr(&b), "keep");
