@@ -61,12 +61,8 @@ void writ_h_agent_count(struct writ_call *c)
 	writ_rc rc = read_filter(c, (const filter_msg *)(const void *)q->filter, &f, &err);
 	if (rc == WRIT_OK)
 		rc = writ_registry_count_nodes(writ_api_call(c)->api->registry, &f, &n, &err);
-	if (rc != WRIT_OK) {
-		writ_call_fail(c, &err);
-		return;
-	}
-	m.count = n > INT32_MAX ? INT32_MAX : (int32_t)n;
-	writ_api_reply(c, &m.base);
+	m.count = writ_to_count(n);
+	writ_api_end(c, rc, &m.base, &err);
 }
 
 void writ_h_agent_list(struct writ_call *c)

@@ -105,6 +105,15 @@ void writ_api_reply(struct writ_call *c, const ProtobufCMessage *m)
 		writ_call_reply(c, m);
 }
 
+void writ_api_end(
+	struct writ_call *c, writ_rc rc, const ProtobufCMessage *m, const struct writ_err *err)
+{
+	if (rc == WRIT_OK)
+		writ_api_reply(c, m);
+	else
+		writ_call_fail(c, err);
+}
+
 void writ_api_fail(struct writ_call *c, writ_rc rc, const char *fmt, ...)
 {
 	struct writ_err err;

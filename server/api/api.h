@@ -86,6 +86,9 @@ char *writ_api_printf(struct writ_call *c, const char *fmt, ...)
 /* A message of that kind with default values. */
 void *writ_api_new(struct writ_call *c, const ProtobufCMessageDescriptor *d);
 void writ_api_reply(struct writ_call *c, const ProtobufCMessage *m);
+/* With m where rc is WRIT_OK, else with err. */
+void writ_api_end(
+	struct writ_call *c, writ_rc rc, const ProtobufCMessage *m, const struct writ_err *err);
 void writ_api_call_done(struct writ_call *c); /* from `after` */
 
 /* An error with a text as SPIRE's clients know it. */

@@ -186,6 +186,11 @@ writ_rc writ_from_selector_match(struct writ_call *c, const Spire__Api__Types__S
 	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "malformed selectors filter");
 }
 
+int32_t writ_to_count(size_t n)
+{
+	return n > INT32_MAX ? INT32_MAX : (int32_t)n;
+}
+
 writ_rc writ_from_page_size(int32_t n, size_t *ret, struct writ_err *err)
 {
 	if (n < 0)

@@ -53,6 +53,7 @@ WRIT_MUST writ_rc writ_from_selectors(struct writ_call *c,
 WRIT_MUST writ_rc writ_from_selector_match(struct writ_call *c,
 	const struct Spire__Api__Types__SelectorMatch *m, struct writ_match_filter *ret,
 	struct writ_err *err);
+int32_t writ_to_count(size_t n); /* as many as the message can say */
 /* page_size of a request: at most WRIT_PAGE_MAX; 0 stays. */
 WRIT_MUST writ_rc writ_from_page_size(int32_t n, size_t *ret, struct writ_err *err);
 

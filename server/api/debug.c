@@ -7,11 +7,6 @@
 
 #define D(name) Spire__Api__Server__Debug__V1__##name
 
-static int32_t to_int32(size_t n)
-{
-	return n > INT32_MAX ? INT32_MAX : (int32_t)n;
-}
-
 static void put_chain(struct writ_call *c, const struct writ_svid *svid, D(GetInfoResponse) * m)
 {
 	m->svid_chain = writ_api_alloc(c, svid->n_chain * sizeof(*m->svid_chain));
@@ -41,15 +36,11 @@ void writ_h_debug_info(struct writ_call *c)
 	writ_rc rc = writ_registry_count_entries(api->registry, &entries, &n_entries, &err);
 	if (rc == WRIT_OK)
 		rc = writ_registry_count_nodes(api->registry, &nodes, &n_nodes, &err);
-	if (rc != WRIT_OK) {
-		writ_call_fail(c, &err);
-		return;
-	}
 	if (svid)
 		put_chain(c, svid, m);
 	m->uptime = (int32_t)(writ_wall_s() - api->started_s);
-	m->agents_count = to_int32(n_nodes);
-	m->entries_count = to_int32(n_entries);
-	m->federated_bundles_count = to_int32(trusts ? trusts - 1 : 0);
-	writ_api_reply(c, &m->base);
+	m->agents_count = writ_to_count(n_nodes);
+	m->entries_count = writ_to_count(n_entries);
+	m->federated_bundles_count = writ_to_count(trusts ? trusts - 1 : 0);
+	writ_api_end(c, rc, &m->base, &err);
 }

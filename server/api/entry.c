@@ -83,12 +83,8 @@ void writ_h_entry_count(struct writ_call *c)
 	writ_rc rc = read_filter(c, (const filter_msg *)(const void *)q->filter, &f, &err);
 	if (rc == WRIT_OK)
 		rc = writ_registry_count_entries(writ_api_call(c)->api->registry, &f, &n, &err);
-	if (rc != WRIT_OK) {
-		writ_call_fail(c, &err);
-		return;
-	}
-	m.count = n > INT32_MAX ? INT32_MAX : (int32_t)n;
-	writ_api_reply(c, &m.base);
+	m.count = writ_to_count(n);
+	writ_api_end(c, rc, &m.base, &err);
 }
 
 /* How many of the first entries fit into one answer; at least one. */
