@@ -2,6 +2,7 @@
 #include "attestor/link.h"
 
 #include "base/clock.h"
+#include "base/fdpass.h"
 #include "base/map.h"
 #include "base/mem.h"
 
@@ -78,29 +79,8 @@ static void on_fail(struct writ_task *t)
 
 static bool transmit(struct writ_attest_link *l, const uint8_t *p, size_t n, int fd)
 {
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
-	union {
-		const uint8_t *in;
-		void *out;
-	} bytes = { .in = p };
-	struct iovec part = { bytes.out, n };
-	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
-	if (fd >= 0) {
-		memset(&control, 0, sizeof(control));
-		m.msg_control = control.room;
-		m.msg_controllen = sizeof(control.room);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	}
 	/* Whose end is gone will be seen by who reads. */
-	return sendmsg(l->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 || errno == EPIPE ||
-		errno == ECONNRESET;
+	return writ_fdpass_send(l->fd, p, n, fd) >= 0 || errno == EPIPE || errno == ECONNRESET;
 }
 
 static void keep(struct writ_attest_link *l, const struct writ_buf *b, int fd)

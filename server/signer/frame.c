@@ -2,6 +2,7 @@
 #include "signer/frame.h"
 
 #include "base/clock.h"
+#include "base/fdpass.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -12,34 +13,15 @@
 
 #define READ_STEP (64 * 1024)
 
-static void take_fd(struct msghdr *m, int *fd_in)
-{
-	struct cmsghdr *c = CMSG_FIRSTHDR(m);
-	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-		return;
-	if (*fd_in >= 0)
-		close(*fd_in);
-	memcpy(fd_in, CMSG_DATA(c), sizeof(*fd_in));
-}
-
+/* The newest descriptor wins: a peer that sends many has one of them here. */
 static ssize_t receive(int fd, void *p, size_t n, int *fd_in)
 {
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec part = { p, n };
-	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
-	if (fd_in) {
-		m.msg_control = control.room;
-		m.msg_controllen = CMSG_LEN(sizeof(int)); /* the padding would hold another */
+	WRIT_AUTO(writ_closep) int passed = -1;
+	ssize_t k = writ_fdpass_recv(fd, p, n, &passed);
+	if (fd_in && passed >= 0) {
+		writ_closep(fd_in);
+		*fd_in = writ_steal_fd(passed);
 	}
-	ssize_t k;
-	do {
-		k = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	} while (k < 0 && errno == EINTR);
-	if (k > 0 && fd_in)
-		take_fd(&m, fd_in);
 	return k;
 }
 

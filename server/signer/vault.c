@@ -2,12 +2,11 @@
 #include "signer/vault.h"
 
 #include "base/clock.h"
+#include "base/fdpass.h"
 #include "base/mem.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 static const char types[] = "CUKGXDRSF";
 
@@ -41,26 +40,7 @@ writ_rc writ_vault_print(const struct writ_vault_msg *m, struct writ_buf *out, s
 /* The first byte of the frame carries the descriptor. */
 static writ_rc send_fd(int fd, struct writ_str *bytes, int fd_out, struct writ_err *err)
 {
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { .room = { 0 } };
-	char first = bytes->p[0];
-	struct iovec part = { &first, 1 };
-	struct msghdr m = { .msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = control.room,
-		.msg_controllen = sizeof(control.room) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd_out, sizeof(fd_out));
-	ssize_t k;
-	do {
-		k = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-	} while (k < 0 && errno == EINTR);
-	if (k != 1)
+	if (writ_fdpass_send(fd, bytes->p, 1, fd_out) != 1)
 		return writ_fail_errno(err, errno, "send a descriptor");
 	*bytes = writ_strn(bytes->p + 1, bytes->n - 1);
 	return WRIT_OK;
