@@ -61,7 +61,7 @@ void writ_pin_close(struct writ_pin *pin)
 
 /* Does the kernel put the memory of its programs in the same place each time? What cannot be read
  * counts as yes. */
-static bool addresses_are_fixed(const struct writ_pin *pin)
+static bool addresses_are_fixed(const struct writ_pin *pin, int aslr)
 {
 	char text[32];
 	unsigned persona;
@@ -69,15 +69,18 @@ static bool addresses_are_fixed(const struct writ_pin *pin)
 	if (writ_pin_read(pin, "personality", text, sizeof(text), &n) != 0 ||
 		sscanf(text, "%x", &persona) != 1 || persona & ADDR_NO_RANDOMIZE)
 		return true;
-	WRIT_AUTO(writ_closep)
-	int fd = open("/proc/sys/kernel/randomize_va_space", O_RDONLY | O_CLOEXEC);
-	return fd < 0 || read(fd, text, 1) != 1 || text[0] == '0';
+	return aslr < 0 || pread(aslr, text, 1, 0) != 1 || text[0] == '0';
 }
 
-writ_rc writ_pin_hold_program(struct writ_pin *pin, struct writ_err *err)
+int writ_pin_aslr_open(void)
+{
+	return open("/proc/sys/kernel/randomize_va_space", O_RDONLY | O_CLOEXEC);
+}
+
+writ_rc writ_pin_hold_program(struct writ_pin *pin, int aslr, struct writ_err *err)
 {
 	char byte;
-	if (!addresses_are_fixed(pin))
+	if (!addresses_are_fixed(pin, aslr))
 		return WRIT_OK;
 	WRIT_AUTO(writ_closep)
 	int fd = openat(pin->dirfd, "maps", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -199,7 +202,7 @@ void writ_pin_rest(struct writ_pin *pin)
 writ_rc writ_pin_wake(struct writ_pin *pin, struct writ_err *err)
 {
 	if (pin->dirfd >= 0)
-		return WRIT_OK;
+		return writ_pin_alive(pin, err);
 	writ_rc rc = open_process(pin, err);
 	if (rc != WRIT_OK)
 		writ_pin_rest(pin);

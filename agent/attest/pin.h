@@ -53,15 +53,18 @@ struct writ_pin_rules {
  * is gone. WRIT_EDENIED: /proc hides it. *ret needs writ_pin_close after WRIT_OK only. */
 WRIT_MUST writ_rc writ_pin_open(const struct writ_pin_facts *peer,
 	const struct writ_pin_rules *rules, struct writ_pin *ret, struct writ_err *err);
-/* A pin that rests holds one descriptor less; wake opens the folder again, as at first, and says
- * when the process has ended. Both are fine when it already is so. */
+/* A pin that rests holds one descriptor less; wake opens the folder again, as at first. Both are
+ * fine when it already is so; wake says when the process has ended. */
 void writ_pin_rest(struct writ_pin *pin);
 WRIT_MUST writ_rc writ_pin_wake(struct writ_pin *pin, struct writ_err *err);
 /* Where the kernel does not choose a program's addresses (setarch -R, a debugger), auxv is the same
  * each time it is run, and a process that was another program in between would not be seen. Then
  * this also holds the memory of the program that runs now, which an exec lets go. Before the
- * snapshot. Fails for want of descriptors alone. */
-WRIT_MUST writ_rc writ_pin_hold_program(struct writ_pin *pin, struct writ_err *err);
+ * snapshot. aslr: of writ_pin_aslr_open. Fails for want of descriptors alone. */
+WRIT_MUST writ_rc writ_pin_hold_program(struct writ_pin *pin, int aslr, struct writ_err *err);
+/* The kernel's word on whether it chooses addresses at all; -1: it gives none, which counts as no.
+ * The caller closes it. */
+int writ_pin_aslr_open(void);
 /* WRIT_EUNAUTH: another program ran since. WRIT_OK: none, or none is held. */
 WRIT_MUST writ_rc writ_pin_same_program(const struct writ_pin *pin, struct writ_err *err);
 /* WRIT_OK while the process runs; WRIT_EUNAUTH once it ended (a zombie has ended). */

@@ -295,6 +295,9 @@ writ_rc writ_snapshot_recheck_place(
 	size_t n = 0;
 	for (size_t i = 0; i < WRIT_NS_COUNT; i++) {
 		uint64_t ns = 0;
+		if (i == WRIT_NS_PID) /* the one that a process keeps: setns(2) is for its children
+				       */
+			continue;
 		int e = writ_ns_read(pin->dirfd, ns_files[i], &ns);
 		if ((uint64_t)e != s->withheld[WRIT_PART_NS + i] || (e == 0 && ns != s->ns[i]))
 			return moved(s, (enum writ_snapshot_part)(WRIT_PART_NS + i), err);

@@ -15,6 +15,7 @@
 #define TURN        64  /* questions before the loop's other work */
 #define TRIES_MAX   100 /* of a call that fails for no reason of ours */
 #define PATIENCE_MS 500
+#define AWAKE_MAX   64 /* callers whose folders stay open: who was here calls again soon */
 
 /* What takes longer goes on, and is remembered where it can be, but nobody waits for it. A user
  * whose files do not answer (FUSE, a dead NFS server) or who has thousands of programs hashed
@@ -27,6 +28,7 @@ static const struct writ_lanes_limits limits = { .threads = 64,
 
 /* What was seen at one look. */
 struct look {
+	struct writ_list awake; /* in attestor.awake, while nothing else reads through the folder */
 	uint64_t handle;
 	struct writ_pin pin;
 	struct writ_snapshot snapshot;
@@ -42,8 +44,11 @@ struct attestor {
 	struct writ_lanes *lanes; /* by user */
 	int fd;
 	bool over;
-	int failures;          /* in a row */
-	struct writ_map looks; /* by handle */
+	int failures;           /* in a row */
+	struct writ_map looks;  /* by handle */
+	struct writ_list awake; /* those used last at the end */
+	size_t n_awake;
+	int aslr; /* writ_pin_aslr_open */
 	struct writ_buf reply;
 };
 
@@ -62,8 +67,29 @@ static struct writ_str key_of(const uint64_t *handle)
 	return writ_strn(handle, sizeof(*handle));
 }
 
-static void free_look(struct look *l)
+static void leave_awake(struct attestor *a, struct look *l)
 {
+	if (writ_list_empty(&l->awake))
+		return;
+	writ_list_remove(&l->awake);
+	writ_list_init(&l->awake);
+	a->n_awake--;
+}
+
+static void keep_awake(struct attestor *a, struct look *l)
+{
+	leave_awake(a, l);
+	writ_list_push(&a->awake, &l->awake);
+	if (++a->n_awake <= AWAKE_MAX)
+		return;
+	struct look *oldest = writ_container(a->awake.next, struct look, awake);
+	leave_awake(a, oldest);
+	writ_pin_rest(&oldest->pin);
+}
+
+static void free_look(struct attestor *a, struct look *l)
+{
+	leave_awake(a, l);
 	writ_snapshot_done(&l->snapshot);
 	writ_answer_done(&l->found);
 	writ_pin_close(&l->pin);
@@ -115,7 +141,7 @@ static void forget(struct attestor *a, struct look *l)
 	(void)writ_map_remove(&a->looks, key_of(&l->handle));
 	l->forgotten = true;
 	if (!l->jobs)
-		free_look(l);
+		free_look(a, l);
 }
 
 static void settle(
@@ -126,11 +152,11 @@ static void settle(
 	if (l->jobs)
 		return;
 	if (l->forgotten)
-		free_look(l);
+		free_look(a, l);
 	else if (rc != WRIT_OK)
 		forget(a, l);
 	else
-		writ_pin_rest(&l->pin);
+		keep_awake(a, l);
 }
 
 static void work(struct writ_lane_job *j)
@@ -169,7 +195,7 @@ static void drop(struct writ_lane_job *j)
 	if (l) {
 		l->jobs--;
 		if (l->forgotten && !l->jobs)
-			free_look(l);
+			free_look(w->a, l);
 	}
 	writ_free(w);
 }
@@ -185,16 +211,18 @@ static void start_job(struct attestor *a, struct look *l, uint64_t id, unsigned 
 	writ_lanes_run(a->lanes, &w->job);
 }
 
-static writ_rc pin(struct attestor *a, const struct writ_talk_request *q, int pidfd, struct look *l,
-	struct writ_err *err)
+/* *pidfd becomes -1 when the pin took it. */
+static writ_rc pin(struct attestor *a, const struct writ_talk_request *q, int *pidfd,
+	struct look *l, struct writ_err *err)
 {
 	const struct writ_pin_facts peer = { .pid = q->pid,
 		.uid = q->uid,
 		.gid = q->gid,
 		.groups = q->groups,
 		.ngroups = q->ngroups,
-		.pidfd = pidfd };
-	if (pidfd < 0)
+		.pidfd = *pidfd,
+		.give = true };
+	if (*pidfd < 0)
 		return writ_fail(err, WRIT_EPROTO, "no pidfd came with the question");
 	if (writ_map_count(&a->looks) >= WRIT_ATTESTOR_HANDLES_MAX)
 		return writ_fail(err, WRIT_ELIMIT, "too many callers at the same time");
@@ -203,8 +231,9 @@ static writ_rc pin(struct attestor *a, const struct writ_talk_request *q, int pi
 	writ_rc rc = writ_pin_open(&peer, &a->cfg->rules, &l->pin, err);
 	if (rc != WRIT_OK)
 		return rc;
+	*pidfd = -1;
 	l->pin.groups_cut = l->pin.groups_cut || q->groups_cut;
-	rc = writ_pin_hold_program(&l->pin, err);
+	rc = writ_pin_hold_program(&l->pin, a->aslr, err);
 	if (rc == WRIT_OK)
 		rc = writ_snapshot_take(&l->pin, &a->cfg->self, &l->snapshot, err);
 	if (rc != WRIT_OK)
@@ -212,11 +241,12 @@ static writ_rc pin(struct attestor *a, const struct writ_talk_request *q, int pi
 	return rc;
 }
 
-static void look(struct attestor *a, const struct writ_talk_request *q, int pidfd)
+static void look(struct attestor *a, const struct writ_talk_request *q, int *pidfd)
 {
 	struct look *l = writ_alloc(sizeof(*l));
 	struct writ_err err = { .rc = WRIT_OK };
 	l->handle = q->handle;
+	writ_list_init(&l->awake);
 	writ_answer_init(&l->found);
 	writ_rc rc = pin(a, q, pidfd, l, &err);
 	if (rc != WRIT_OK) {
@@ -246,12 +276,12 @@ static void check(struct attestor *a, const struct writ_talk_request *q)
 	if (rc == WRIT_OK)
 		rc = writ_attest_again(a->cfg->attestors, &a->cfg->ctx, &l->snapshot, l->pin.dirfd,
 			&l->found.selectors, &err);
-	if (l && !l->jobs)
-		writ_pin_rest(&l->pin);
+	if (l && !l->jobs && l->pin.dirfd >= 0)
+		keep_awake(a, l);
 	answer(a, q->id, rc, &err, NULL);
 }
 
-static void take(struct attestor *a, struct writ_str bytes, int pidfd)
+static void take(struct attestor *a, struct writ_str bytes, int *pidfd)
 {
 	struct writ_talk_request q;
 	struct writ_err err;
@@ -298,7 +328,7 @@ static bool receive(struct attestor *a)
 	if (n <= 0 || m.msg_flags & MSG_TRUNC)
 		a->over = true;
 	else
-		take(a, writ_strn(bytes, (size_t)n), pidfd);
+		take(a, writ_strn(bytes, (size_t)n), &pidfd);
 	return !a->over;
 }
 
@@ -320,21 +350,25 @@ static void free_all(struct attestor *a)
 		(void)writ_map_remove(&a->looks, key_of(&l->handle));
 		l->forgotten = true;
 		if (!l->jobs)
-			free_look(l);
+			free_look(a, l);
 	}
 	writ_lanes_free(a->lanes, PATIENCE_MS); /* frees those that had jobs */
 	writ_poll_free(a->poll);
 	writ_loop_free(a->loop);
 	writ_map_done(&a->looks);
 	writ_buf_done(&a->reply);
+	writ_closep(&a->aslr);
 	(void)close(a->fd);
 }
 
 writ_rc writ_attestor_serve(const struct writ_attestor_config *cfg, int fd, struct writ_err *err)
 {
 	struct attestor a = { .cfg = cfg, .fd = fd, .reply = WRIT_BUF(WRIT_TALK_REPLY_MAX) };
+	a.aslr = writ_pin_aslr_open();
+	writ_list_init(&a.awake);
 	writ_rc rc = writ_loop_new(&a.loop, err);
 	if (rc != WRIT_OK) {
+		writ_closep(&a.aslr);
 		(void)close(fd);
 		return rc;
 	}

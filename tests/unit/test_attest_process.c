@@ -231,9 +231,11 @@ static void the_same_program_at_the_same_addresses_is_seen(void **state)
 		assert_int_equal(read(c.ready, &byte, 1), 1);
 	}
 	struct writ_pin pin;
+	int aslr = writ_pin_aslr_open();
 	pin_child(&c, &pin);
-	assert_int_equal(writ_pin_hold_program(&pin, NULL), WRIT_OK);
+	assert_int_equal(writ_pin_hold_program(&pin, aslr, NULL), WRIT_OK);
 	assert_true(pin.programfd >= 0);
+	writ_closep(&aslr);
 	struct writ_snapshot before, after;
 	take(&pin, &before);
 	struct writ_err err;
@@ -255,9 +257,14 @@ static void what_chooses_its_addresses_holds_nothing(void **state)
 	(void)state;
 	struct child c = child_start(child_idle, NULL);
 	struct writ_pin pin;
+	int aslr = writ_pin_aslr_open();
 	pin_child(&c, &pin);
-	assert_int_equal(writ_pin_hold_program(&pin, NULL), WRIT_OK);
+	assert_int_equal(writ_pin_hold_program(&pin, aslr, NULL), WRIT_OK);
 	assert_int_equal(pin.programfd, -1);
+	/* what the kernel does not say counts as no choice */
+	assert_int_equal(writ_pin_hold_program(&pin, -1, NULL), WRIT_OK);
+	assert_true(pin.programfd >= 0);
+	writ_closep(&aslr);
 	writ_pin_close(&pin);
 	child_end(&c);
 }
