@@ -12,7 +12,7 @@
 
 #define BATCH        64    /* events that one wake-up of the loop may wait for */
 #define FETCHED_MAX  100   /* events that gRPC takes from the kernel at once */
-#define LAST_LOOK_US 25000 /* after something was done to a socket */
+#define LAST_LOOK_US 50000 /* after something was done to a socket */
 
 struct event {
 	struct tag *tag;

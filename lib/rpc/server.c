@@ -87,11 +87,11 @@ static void start_grpc(struct writ_rpc_server *s)
 
 static void adopt(struct writ_rpc_server *s, int fd)
 {
-	/* never fails; a connection that is bad already ends as any other */
+	/* never fails; a connection that is bad already ends as any other. The front has stirred
+	 * the hub for the first bytes, which are in there. */
 	writ_cq_enter(s->cq);
 	grpc_server_add_channel_from_fd(s->grpc, fd, s->creds);
 	writ_cq_leave(s->cq);
-	writ_cq_stir(s->cq);
 }
 
 /* --- the front's callbacks: ours, then the program's --- */
