@@ -31,7 +31,8 @@ static struct text {
 
 static void add(const void *p, size_t n)
 {
-	memcpy(to->p + to->n, p, n);
+	if (n)
+		memcpy(to->p + to->n, p, n);
 	to->n += n;
 }
 

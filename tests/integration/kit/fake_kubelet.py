@@ -7,10 +7,10 @@ import threading
 
 
 class FakeKubelet:
-    """pods: what /pods lists. mood: "" answers, "hang"."""
+    """pods: what /pods lists. late: what it lists as well from its third answer on. mood: "" answers, "hang"."""
 
     def __init__(self, cert, key, bearer):
-        self.pods, self.mood, self.requests, self.released = [], "", 0, threading.Event()
+        self.pods, self.late, self.mood, self.requests, self.released = [], [], "", 0, threading.Event()
         fake = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -21,8 +21,9 @@ class FakeKubelet:
                 if fake.mood == "hang":
                     fake.released.wait(60)
                     return
+                pods = fake.pods + (fake.late if fake.requests > 2 else [])
                 good = self.headers.get("Authorization") == f"Bearer {bearer}"
-                body = json.dumps({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": fake.pods}).encode()
+                body = json.dumps({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": pods}).encode()
                 body = body if good else b"Unauthorized"
                 self.send_response(200 if good and self.path == "/pods" else 401)
                 self.send_header("Content-Type", "application/json")

@@ -109,9 +109,10 @@ class Daemon:
                        "in_container": str(IN_CONTAINER).lower(),
                        "attestors": JOIN_TOKEN, **values}
         self.conf.write_text(template.format(**self.values))
-        self.run, self.wrap = None, []
+        self.run, self.wrap, self.env = None, [], {}
 
     def start(self, *flags, ready=True, **more):
+        more.setdefault("env", self.env)
         self.run = self.scene.start(self.name, [*self.wrap, BIN / self.program, "run", "-config", self.conf, *flags], **more)
         if ready:
             self.wait_ready()
