@@ -288,14 +288,8 @@ size_t writ_cache_match(const struct writ_cache *c, const struct writ_selectors 
 
 const struct writ_entry *writ_cache_asking(const struct writ_cache *c, struct writ_str selector)
 {
-	const struct writ_entry *e;
-	size_t i = 0;
-	while ((e = writ_map_next(&c->by_id, &i, NULL)) != NULL) {
-		for (size_t k = 0; k < e->selectors.n; k++)
-			if (writ_str_eq(writ_selectors_at(&e->selectors, k).text, selector))
-				return e;
-	}
-	return NULL;
+	struct writ_filed *f = writ_index_asking(&c->index, selector);
+	return f ? writ_container(f, struct writ_entry, filed) : NULL;
 }
 
 size_t writ_cache_list(const struct writ_cache *c, struct writ_entry ***ret)

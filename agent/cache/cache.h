@@ -103,7 +103,9 @@ unsigned writ_cache_wants(const struct writ_cache *c);
  * oldest. out holds max; the result is borrowed until the next change. */
 size_t writ_cache_match(const struct writ_cache *c, const struct writ_selectors *caller,
 	struct writ_entry **out, size_t max);
-/* An entry that asks for this selector, among others perhaps; NULL: none. Looks at all of them. */
+/* The entry that asks for this selector, among others perhaps, and has been here longest; NULL:
+ * none.
+ */
 const struct writ_entry *writ_cache_asking(const struct writ_cache *c, struct writ_str selector);
 /* A stream serves this entry, or no longer does: takes or drops a reference. */
 void writ_cache_watch(struct writ_cache *c, struct writ_entry *e);

@@ -6,13 +6,21 @@
 #include <assert.h>
 #include <string.h>
 
-/* One selector: how many entries ask for it, and those that are filed under it. */
+/* One selector: those that ask for it, and those of them that are filed under it. */
 struct writ_bucket_of {
 	size_t asked;
+	struct writ_list asking;   /* of struct writ_asks */
 	struct writ_filed **filed; /* owned */
 	size_t n, cap;
 	size_t len;
 	char text[];
+};
+
+/* One selector of one that is filed. */
+struct writ_asks {
+	struct writ_list in;
+	struct writ_bucket_of *bucket;
+	struct writ_filed *by;
 };
 
 void writ_index_init(struct writ_index *x)
@@ -26,26 +34,31 @@ void writ_index_done(struct writ_index *x)
 	writ_map_done(&x->buckets);
 }
 
-static struct writ_bucket_of *ask_for(struct writ_index *x, struct writ_str text)
+static void ask_for(
+	struct writ_index *x, struct writ_asks *a, struct writ_filed *by, struct writ_str text)
 {
 	struct writ_bucket_of *b = writ_map_get(&x->buckets, text);
 	if (!b) {
 		b = writ_alloc(sizeof(*b) + text.n + 1);
 		memcpy(b->text, text.p, text.n);
 		b->len = text.n;
+		writ_list_init(&b->asking);
 		writ_map_put(&x->buckets, writ_strn(b->text, b->len), b);
 	}
 	b->asked++;
-	return b;
+	writ_list_push(&b->asking, &a->in);
+	a->bucket = b;
+	a->by = by;
 }
 
-static void ask_no_more(struct writ_index *x, struct writ_str text)
+static void ask_no_more(struct writ_index *x, struct writ_asks *a)
 {
-	struct writ_bucket_of *b = writ_map_get(&x->buckets, text);
+	struct writ_bucket_of *b = a->bucket;
+	writ_list_remove(&a->in);
 	if (--b->asked)
 		return;
 	assert(!b->n);
-	writ_map_remove(&x->buckets, text);
+	writ_map_remove(&x->buckets, writ_strn(b->text, b->len));
 	writ_free(b->filed);
 	writ_free(b);
 }
@@ -54,10 +67,11 @@ void writ_index_add(struct writ_index *x, struct writ_filed *f)
 {
 	struct writ_bucket_of *rarest = NULL;
 	assert(f->selectors->sealed && f->selectors->n);
+	f->asks = writ_alloc_array(f->selectors->n, sizeof(*f->asks));
 	for (size_t i = 0; i < f->selectors->n; i++) {
-		struct writ_bucket_of *b = ask_for(x, writ_selectors_at(f->selectors, i).text);
-		if (!rarest || b->asked < rarest->asked)
-			rarest = b;
+		ask_for(x, &f->asks[i], f, writ_selectors_at(f->selectors, i).text);
+		if (!rarest || f->asks[i].bucket->asked < rarest->asked)
+			rarest = f->asks[i].bucket;
 	}
 	if (rarest->n == rarest->cap) {
 		rarest->cap = rarest->cap ? rarest->cap * 2 : 2;
@@ -79,7 +93,8 @@ void writ_index_remove(struct writ_index *x, struct writ_filed *f)
 	f->bucket = NULL;
 	writ_wants_count(&x->wants, f->selectors, -1);
 	for (size_t i = 0; i < f->selectors->n; i++)
-		ask_no_more(x, writ_selectors_at(f->selectors, i).text);
+		ask_no_more(x, &f->asks[i]);
+	writ_free(writ_steal(f->asks));
 }
 
 void writ_index_match(const struct writ_index *x, const struct writ_selectors *caller,
@@ -93,4 +108,10 @@ void writ_index_match(const struct writ_index *x, const struct writ_selectors *c
 				found(arg, b->filed[k]);
 		}
 	}
+}
+
+struct writ_filed *writ_index_asking(const struct writ_index *x, struct writ_str selector)
+{
+	const struct writ_bucket_of *b = writ_map_get(&x->buckets, selector);
+	return b ? writ_container(b->asking.next, struct writ_asks, in)->by : NULL;
 }

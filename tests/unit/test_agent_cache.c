@@ -164,6 +164,28 @@ static void test_a_full_listing_drops_what_it_lacks(void **state)
 	stop(&f);
 }
 
+static void assert_asking_agrees(
+	struct fixture *f, const struct writ_selectors *entries, const bool *there)
+{
+	for (int t = 0; t < 13; t++) {
+		char text[16];
+		bool any = false;
+		snprintf(text, sizeof(text), "t:%d", t);
+		for (size_t i = 0; i < 300; i++)
+			for (size_t k = 0; there[i] && k < entries[i].n; k++)
+				any = any ||
+					writ_str_eq(writ_selectors_at(&entries[i], k).text,
+						writ_cstr(text));
+		const struct writ_entry *e = writ_cache_asking(f->cache, writ_cstr(text));
+		assert_int_equal(e != NULL, any);
+		for (size_t k = 0; e && k <= e->selectors.n; k++) {
+			assert_true(k < e->selectors.n);
+			if (writ_str_eq(writ_selectors_at(&e->selectors, k).text, writ_cstr(text)))
+				break;
+		}
+	}
+}
+
 /* The index gives what comparing with each entry gives. */
 static void test_the_index_agrees_with_comparing_all(void **state)
 {
@@ -191,6 +213,7 @@ static void test_the_index_agrees_with_comparing_all(void **state)
 		there[i] = true;
 		if (round % 10)
 			continue;
+		assert_asking_agrees(&f, entries, there);
 		struct writ_selectors who;
 		struct writ_entry *found[256];
 		text[0] = 0;
@@ -207,6 +230,37 @@ static void test_the_index_agrees_with_comparing_all(void **state)
 	for (size_t i = 0; i < 300; i++)
 		if (there[i])
 			writ_selectors_done(&entries[i]);
+	writ_cache_commit(f.cache);
+	stop(&f);
+}
+
+static const char *asking(struct fixture *f, const char *selector)
+{
+	const struct writ_entry *e = writ_cache_asking(f->cache, writ_cstr(selector));
+	return e ? e->id : "none";
+}
+
+/* Also where others of its selectors are rarer, and it is filed under those. */
+static void test_who_asks_for_a_selector_is_known(void **state)
+{
+	(void)state;
+	struct fixture f;
+	start(&f, 0);
+	writ_cache_begin(f.cache, false);
+	assert_int_equal(put(&f, "a", "", 1, 0, "run:1 u:1"), WRIT_OK);
+	assert_int_equal(put(&f, "b", "", 2, 0, "p:2 run:1 u:1"), WRIT_OK);
+	assert_int_equal(put(&f, "c", "", 3, 0, "p:3 u:1"), WRIT_OK);
+	assert_string_equal(asking(&f, "run:1"), "a");
+	assert_string_equal(asking(&f, "p:2"), "b");
+	assert_string_equal(asking(&f, "u:1"), "a");
+	assert_string_equal(asking(&f, "run"), "none");
+	assert_string_equal(asking(&f, "run:11"), "none");
+	assert_string_equal(asking(&f, ""), "none");
+	writ_cache_remove(f.cache, WRIT_STR("a"));
+	assert_string_equal(asking(&f, "run:1"), "b");
+	assert_int_equal(put(&f, "b", "", 2, 1, "p:2 u:1"), WRIT_OK);
+	assert_string_equal(asking(&f, "run:1"), "none");
+	assert_string_equal(asking(&f, "u:1"), "c");
 	writ_cache_commit(f.cache);
 	stop(&f);
 }
@@ -360,6 +414,7 @@ int main(void)
 		cmocka_unit_test(test_matches_are_old_first_and_one_for_each_hint),
 		cmocka_unit_test(test_a_full_listing_drops_what_it_lacks),
 		cmocka_unit_test(test_the_index_agrees_with_comparing_all),
+		cmocka_unit_test(test_who_asks_for_a_selector_is_known),
 		cmocka_unit_test(test_svids_are_renewed_and_never_served_expired),
 		cmocka_unit_test(test_beyond_the_limit_only_on_demand),
 		cmocka_unit_test(test_one_that_goes_while_its_svid_flies_is_dropped),
