@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* flood: an attacker who floods one listener for some seconds, and prints what became of its
- * connections as a line of JSON; see bar10.py.
+/* flood: an attacker who floods one listener for some seconds, or until SIGTERM, and prints what
+ * became of its connections as a line of JSON; see bar10.py.
  *
  * usage: flood PROBE unix:PATH|tcp:PORT SECONDS [CONNECTIONS [again]]
  * CONNECTIONS are held at a time; again: whoever is cut off connects anew at once. */
@@ -207,10 +207,18 @@ static void connect_some(double now)
 	}
 }
 
+static volatile sig_atomic_t enough;
+
+static void on_term(int signum)
+{
+	(void)signum;
+	enough = 1;
+}
+
 static void run(double seconds)
 {
 	double begin = now_s(), now;
-	while ((now = now_s()) < begin + seconds) {
+	while (!enough && (now = now_s()) < begin + seconds) {
 		struct epoll_event events[EVENTS];
 		connect_some(now);
 		if (flood.n > flood.most)
@@ -258,7 +266,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+	const struct sigaction term = { .sa_handler = on_term };
 	struct rlimit files;
+	(void)sigaction(SIGTERM, &term, NULL);
 	(void)sigaction(SIGPIPE, &ignore, NULL); /* OpenSSL writes with write(2) */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
