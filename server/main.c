@@ -19,7 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define STOP_MS (WRIT_SERVE_STOP_MS + 3000)
+#define RECORD_HOLD_S 3600 /* beyond the life of a CA: clocks, and what a signer had begun */
+#define STOP_MS       (WRIT_SERVE_STOP_MS + 3000)
 
 static const struct writ_option options[] = {
 	{ "config", NULL, WRIT_OPT_STRING, "FILE", "configuration (" WRIT_SERVER_CONFIG_PATH ")" },
@@ -89,7 +90,7 @@ static char *keys_dir(const struct writ_server_config *cfg)
 static void leave_nothing(const struct writ_server_config *cfg)
 {
 	WRIT_AUTO(writ_freep) char *keys = keys_dir(cfg);
-	WRIT_AUTO(writ_freep) char *record = writ_fs_join(cfg->data_dir, "issued.jsonl");
+	WRIT_AUTO(writ_freep) char *record = writ_fs_join(cfg->data_dir, WRIT_RECORD_NAME);
 	struct stat st;
 	if (stat(record, &st) == 0 && st.st_size == 0)
 		(void)unlink(record);
@@ -115,6 +116,10 @@ static writ_rc supervise(const struct writ_server_config *cfg, int argc, char **
 		.upstream_cert = up->is_on ? up->cert_file_path : NULL,
 		.upstream_key = up->is_on ? up->key_file_path : NULL,
 		.upstream_bundle = up->is_on ? up->bundle_file_path : NULL,
+		/* No certificate outlives the CA that signs it. */
+		.record = { .max = cfg->issuance_record_max_mb << 20,
+			.keep = cfg->issuance_record_keep,
+			.hold_s = cfg->ca_ttl_ms / 1000 + RECORD_HOLD_S },
 		.serve_argv = child,
 		.notify_socket = getenv("NOTIFY_SOCKET"),
 		.stop_ms = STOP_MS,

@@ -55,7 +55,8 @@ struct writ_server_config {
 	uint16_t bind_port;
 	char *socket_path, *data_dir;
 	struct writ_conf_log log;
-	char *audit_log_file; /* NULL: with the log */
+	char *audit_log_file;                                 /* NULL: with the log */
+	int64_t issuance_record_max_mb, issuance_record_keep; /* 0: no bound */
 	int64_t ca_ttl_ms, default_x509_svid_ttl_ms, default_jwt_svid_ttl_ms;
 	int64_t agent_ttl_ms; /* ca_ttl / 6 unless written */
 	int ca_key_type;      /* enum writ_server_key_type */

@@ -117,6 +117,24 @@ static const struct writ_conf_field server_fields[] = {
 		.help = "File for audit records; without it they go where the log goes." },
 	WRIT_CONF_IGNORE("audit_log_enabled", "true",
 		"audit records are always written, see audit_log_file"),
+	{ .key = "issuance_record_max_mb",
+		.type = WRIT_CONF_INT,
+		.def = "64",
+		.min = 0,
+		.max = 1024 * 1024,
+		AT(issuance_record_max_mb),
+		.help = "MiB of issued.jsonl, the record of all certificates, from which on it "
+			"gets a "
+			"number and a new one begins; 0: never." },
+	{ .key = "issuance_record_keep",
+		.type = WRIT_CONF_INT,
+		.def = "0",
+		.min = 0,
+		.max = 1000000,
+		AT(issuance_record_keep),
+		.help = "How many numbered files of that record are kept; 0: all. One that may "
+			"name "
+			"certificates which have not ended is never removed." },
 	{ .key = "ca_ttl",
 		.type = WRIT_CONF_DURATION,
 		.def = "24h",

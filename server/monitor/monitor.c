@@ -212,6 +212,8 @@ static void signal_ready(struct writ_monitor *m)
 			writ_child_signal(&m->serving, signum);
 		if ((signum == SIGHUP || signum == SIGUSR2) && writ_log_reopen(&err) != WRIT_OK)
 			WRIT_LOG(ERROR, "log.reopen", WRIT_KV("error", (const char *)err.msg));
+		if (signum == SIGHUP || signum == SIGUSR2)
+			writ_monitor_look_at_record(m);
 	}
 }
 
@@ -327,9 +329,12 @@ static void end_child(const struct writ_child *c)
 
 int writ_monitor_run(const struct writ_monitor_config *c, struct writ_err *err)
 {
-	struct writ_monitor m = {
-		.config = c, .signals = -1, .server_end = -1, .control = -1, .status = -1
-	};
+	struct writ_monitor m = { .config = c,
+		.signals = -1,
+		.server_end = -1,
+		.control = -1,
+		.status = -1,
+		.record = { .dir = c->data_dir, .rules = c->record } };
 	writ_child_init(&m.signer, "writ-signer");
 	writ_child_init(&m.serving, "writ-server");
 	writ_vault_link_init(&m.vault, -1);

@@ -12,6 +12,7 @@ struct writ_monitor {
 	const struct writ_monitor_config *config;
 	char *self_path, *signer_path; /* owned */
 	struct writ_keystore keys;
+	struct writ_record_file record;
 	int signals; /* signalfd */
 	struct writ_child signer, serving;
 	struct writ_vault_link vault; /* to the signer; fd -1: none */
@@ -29,6 +30,8 @@ struct writ_monitor {
 /* monitor_signer.c */
 WRIT_MUST writ_rc writ_monitor_start_signer(struct writ_monitor *m, struct writ_err *err);
 void writ_monitor_signer_said(struct writ_monitor *m); /* its socket is readable */
+/* Hands out the file of the issuance record anew if an operator has renamed it. */
+void writ_monitor_look_at_record(struct writ_monitor *m);
 void writ_monitor_signer_lost(struct writ_monitor *m); /* closes what belonged to it */
 void writ_monitor_join(
 	struct writ_monitor *m); /* a new socket between a new serving process and the signer */

@@ -9,35 +9,14 @@
 #include "monitor/monitor_impl.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define START_MS 10000 /* until it is ready */
 #define END_MS   1000  /* from the end of the talk to the end of the process */
-
-static writ_rc open_record(const char *data_dir, int *ret, struct writ_err *err)
-{
-	WRIT_AUTO(writ_freep) char *path = writ_fs_join(data_dir, "issued.jsonl");
-	WRIT_AUTO(writ_closep)
-	int fd =
-		open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
-	struct stat st;
-	if (fd < 0 || fstat(fd, &st) != 0)
-		return writ_fail_errno(err, errno, "issuance record %s", path);
-	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077))
-		return writ_fail(err, WRIT_EDENIED,
-			"issuance record %s: must be a file of ours (user %u) with mode 0600; mode "
-			"%04o, "
-			"user %u seen",
-			path, geteuid(), st.st_mode & 07777, st.st_uid);
-	writ_rc rc = writ_fs_check_single(fd, path, err);
-	if (rc == WRIT_OK)
-		*ret = writ_steal_fd(fd);
-	return rc;
-}
 
 static writ_rc send_text(struct writ_monitor *m, enum writ_vault_type type, const char *name,
 	struct writ_str data, struct writ_err *err)
@@ -86,6 +65,11 @@ static writ_rc set_up(struct writ_monitor *m, struct writ_err *err)
 		send_text(m, WRIT_VAULT_CONFIG, "trust_domain", writ_cstr(c->trust_domain), err);
 	if (!rc)
 		rc = send_text(m, WRIT_VAULT_CONFIG, "key_manager", writ_cstr(c->key_manager), err);
+	if (!rc) {
+		char max[24];
+		snprintf(max, sizeof(max), "%lld", (long long)c->record.max);
+		rc = send_text(m, WRIT_VAULT_CONFIG, "record_max", writ_cstr(max), err);
+	}
 	if (!rc)
 		rc = send_file(m, "cert", c->upstream_cert, false, err);
 	if (!rc)
@@ -109,7 +93,7 @@ writ_rc writ_monitor_start_signer(struct writ_monitor *m, struct writ_err *err)
 	WRIT_AUTO(writ_closep) int record = -1;
 	int server[2], vault[2];
 	writ_monitor_signer_lost(m); /* what a start that failed left */
-	writ_rc rc = open_record(m->config->data_dir, &record, err);
+	writ_rc rc = writ_record_file_open(&m->record, &record, err);
 	if (!rc)
 		rc = pair(server, err);
 	if (rc)
@@ -177,6 +161,43 @@ void writ_monitor_join(struct writ_monitor *m)
 	writ_monitor_hand_over(m);
 }
 
+/* A signer that did not get it would go on with the file before: a new one opens what is there. */
+static void hand_record(struct writ_monitor *m, int fd)
+{
+	const struct writ_vault_msg msg = { WRIT_VAULT_RECORD, { "", 0 }, { "", 0 } };
+	struct writ_err err;
+	if (writ_vault_send(m->vault.fd, &msg, fd, &err) != WRIT_OK) {
+		WRIT_LOG(ERROR, "record.not_handed", WRIT_KV("error", (const char *)err.msg));
+		writ_child_signal(&m->signer, SIGKILL);
+	}
+	close(fd);
+}
+
+void writ_monitor_look_at_record(struct writ_monitor *m)
+{
+	struct writ_err err;
+	int fd = -1;
+	/* One that is not ready yet got its file when it started, and is looked at when it is. */
+	if (!m->signer_ready || !writ_record_file_moved(&m->record))
+		return;
+	if (writ_record_file_open(&m->record, &fd, &err) == WRIT_OK)
+		hand_record(m, fd);
+	else
+		WRIT_LOG(ERROR, "record.reopen", WRIT_KV("error", (const char *)err.msg));
+}
+
+static void rotate(struct writ_monitor *m)
+{
+	struct writ_err err;
+	int fd = -1;
+	writ_rc rc = writ_record_file_rotate(&m->record, writ_wall_s(), &fd, &err);
+	if (rc == WRIT_OK)
+		hand_record(m, fd);
+	else if (rc != WRIT_EBUSY)
+		WRIT_LOG(ERROR, "record.rotate", WRIT_KV("error", (const char *)err.msg),
+			WRIT_KV("consequence", "the file before is written to as long"));
+}
+
 static writ_rc keep(struct writ_monitor *m, const struct writ_vault_msg *msg, struct writ_err *err)
 {
 	if (!m->keys.dir)
@@ -192,6 +213,11 @@ static writ_rc obey(struct writ_monitor *m, const struct writ_vault_msg *msg, st
 		m->signer_ready = m->signer.useful = true;
 		m->signer_due_ms = 0;
 		writ_monitor_hand_over(m);
+		writ_monitor_look_at_record(m);
+		return WRIT_OK;
+	}
+	if (msg->type == WRIT_VAULT_LONG) {
+		rotate(m);
 		return WRIT_OK;
 	}
 	if (msg->type != WRIT_VAULT_STORE && msg->type != WRIT_VAULT_FORGET)

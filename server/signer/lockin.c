@@ -15,9 +15,10 @@
 #define PR_MDWE_REFUSE_EXEC_GAIN 1UL
 #endif
 
-/* Six inherited ones, a new socket to the server while the old one still is there, one to spare.
- * poll(2) refuses more descriptors than this limit, so it cannot be 0. */
-#define FDS_MAX 8
+/* Six inherited ones, a new socket to the server and a new record while the old ones still are
+ * there, one that has just come, one to spare. poll(2) refuses more descriptors than this limit, so
+ * it cannot be 0. */
+#define FDS_MAX 10
 
 static const char *const allowed[] = {
 	"read",

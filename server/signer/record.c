@@ -8,15 +8,36 @@
 #include <string.h>
 #include <unistd.h>
 
-writ_rc writ_record_init(struct writ_record *r, int fd, struct writ_err *err)
+writ_rc writ_record_init(struct writ_record *r, int fd, uint64_t max, struct writ_err *err)
 {
-	*r = (struct writ_record){ .fd = fd, .in = WRIT_BUF(WRIT_RECORD_BATCH_MAX) };
+	*r = (struct writ_record){
+		.fd = fd, .long_at = max, .in = WRIT_BUF(WRIT_RECORD_BATCH_MAX)
+	};
 	off_t end = lseek(fd, 0, SEEK_END);
 	char last = '\n';
 	if (end < 0 || (end > 0 && pread(fd, &last, 1, end - 1) != 1))
 		return writ_fail_errno(err, errno, "issuance record: look at its end");
 	r->half = last != '\n';
+	r->size = (uint64_t)end;
 	return WRIT_OK;
+}
+
+int writ_record_change(struct writ_record *r, int fd, uint64_t max)
+{
+	int before = r->fd;
+	r->fd = fd;
+	r->half = false;
+	r->size = 0;
+	r->long_at = max;
+	return before;
+}
+
+bool writ_record_is_long(struct writ_record *r)
+{
+	if (!r->long_at || r->size < r->long_at)
+		return false;
+	r->long_at = r->size + r->size / 8 + 1;
+	return true;
 }
 
 void writ_record_done(struct writ_record *r)
@@ -87,6 +108,7 @@ static int write_all(struct writ_record *r, const uint8_t *p, size_t n)
 		r->half = p[k - 1] != '\n';
 		p += k;
 		n -= (size_t)k;
+		r->size += (uint64_t)k;
 	}
 	return fdatasync(r->fd) == 0 ? 0 : errno;
 }

@@ -19,12 +19,12 @@
 
 /* What the monitor sends before WRIT_VAULT_GO. */
 struct setup {
-	struct writ_buf text[5];
+	struct writ_buf text[6];
 	struct writ_buf keys[WRIT_VAULT_KEYS_MAX];
 	size_t n_keys;
 };
 
-enum { TRUST_DOMAIN, KEY_MANAGER, CERT, KEY, BUNDLE };
+enum { TRUST_DOMAIN, KEY_MANAGER, RECORD_MAX, CERT, KEY, BUNDLE };
 
 static const struct {
 	enum writ_vault_type type;
@@ -32,6 +32,7 @@ static const struct {
 } fields[] = {
 	[TRUST_DOMAIN] = { WRIT_VAULT_CONFIG, "trust_domain" },
 	[KEY_MANAGER] = { WRIT_VAULT_CONFIG, "key_manager" },
+	[RECORD_MAX] = { WRIT_VAULT_CONFIG, "record_max" },
 	[CERT] = { WRIT_VAULT_UPSTREAM, "cert" },
 	[KEY] = { WRIT_VAULT_UPSTREAM, "key" },
 	[BUNDLE] = { WRIT_VAULT_UPSTREAM, "bundle" },
@@ -41,6 +42,7 @@ struct process {
 	struct writ_signer_fds fds;
 	struct writ_vault_link monitor;
 	struct writ_record record;
+	uint64_t record_max;
 	struct writ_keys *keys;
 	struct writ_upstream upstream;
 	struct writ_signer *signer;
@@ -118,11 +120,18 @@ static writ_rc apply(struct process *p, const struct setup *s, struct writ_err *
 	return rc;
 }
 
+static writ_rc open_record(struct process *p, const struct setup *s, struct writ_err *err)
+{
+	struct writ_str max = writ_buf_str(&s->text[RECORD_MAX]);
+	writ_rc rc = max.n ? writ_parse_u64(max, 0, INT64_MAX, &p->record_max, err) : WRIT_OK;
+	return rc ? rc : writ_record_init(&p->record, p->fds.record, p->record_max, err);
+}
+
 static int start(struct process *p, struct writ_err *err)
 {
 	WRIT_AUTO(setup_done) struct setup s = { 0 };
 	writ_vault_link_init(&p->monitor, p->fds.monitor);
-	if (setup_read(&p->monitor, &s, err) || writ_record_init(&p->record, p->fds.record, err))
+	if (setup_read(&p->monitor, &s, err) || open_record(p, &s, err))
 		return WRIT_SIGNER_EXIT_FAILED;
 	if (apply(p, &s, err))
 		return WRIT_SIGNER_EXIT_SETUP;
@@ -160,12 +169,21 @@ static writ_rc answer_one(struct process *p, struct writ_err *err)
 	return rc;
 }
 
+/* Only a hint: the monitor looks for itself, and until another file comes this one is good. */
+static void tell_length(struct process *p)
+{
+	const struct writ_vault_msg is_long = { WRIT_VAULT_LONG, { "", 0 }, { "", 0 } };
+	if (writ_record_is_long(&p->record))
+		(void)!writ_vault_send(p->fds.monitor, &is_long, -1, NULL);
+}
+
 /* -1: go on; else the exit status. */
 static int from_server(struct process *p, struct writ_err *err)
 {
 	writ_rc rc = writ_frame_fill(p->fds.server, &p->in, NULL, err);
 	while (!rc)
 		rc = answer_one(p, err);
+	tell_length(p);
 	if (rc == WRIT_EPROTO)
 		return WRIT_SIGNER_EXIT_PROTOCOL;
 	if (rc != WRIT_ENOENT && rc != WRIT_EBUSY)
@@ -200,11 +218,21 @@ static void take_server(struct process *p)
 	p->fds.server = writ_steal_fd(p->monitor.server);
 }
 
+/* What was answered is in the file before, and synced. */
+static void take_record(struct process *p)
+{
+	if (p->monitor.record < 0)
+		return;
+	p->fds.record = writ_steal_fd(p->monitor.record);
+	close(writ_record_change(&p->record, p->fds.record, p->record_max));
+}
+
 static int run(struct process *p, struct writ_err *err)
 {
 	int status = start(p, err);
 	while (status < 0) {
 		take_server(p);
+		take_record(p);
 		struct pollfd ready[2] = { { .fd = p->fds.monitor, .events = POLLIN },
 			{ .fd = p->fds.server, .events = POLLIN } };
 		if (poll(ready, 2, -1) < 0 && errno != EINTR) {

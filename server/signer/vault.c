@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-static const char types[] = "CUKGXDRSF";
+static const char types[] = "CUKGXIDRSFL";
 
 writ_rc writ_vault_parse(struct writ_str frame, struct writ_vault_msg *ret, struct writ_err *err)
 {
@@ -37,12 +37,12 @@ writ_rc writ_vault_print(const struct writ_vault_msg *m, struct writ_buf *out, s
 	return writ_frame_end(out, start, err);
 }
 
-/* The first byte of the frame carries the descriptor. */
-static writ_rc send_fd(int fd, struct writ_str *bytes, int fd_out, struct writ_err *err)
+/* The last byte of a frame carries the descriptor: a read ends behind one, so a reader that works
+ * off each frame before it reads on never holds two. */
+static writ_rc send_last(int fd, char last, int fd_out, struct writ_err *err)
 {
-	if (writ_fdpass_send(fd, bytes->p, 1, fd_out) != 1)
+	if (writ_fdpass_send(fd, &last, 1, fd_out) != 1)
 		return writ_fail_errno(err, errno, "send a descriptor");
-	*bytes = writ_strn(bytes->p + 1, bytes->n - 1);
 	return WRIT_OK;
 }
 
@@ -52,8 +52,10 @@ writ_rc writ_vault_send(int fd, const struct writ_vault_msg *m, int fd_out, stru
 	writ_rc rc = writ_vault_print(m, &out, err);
 	struct writ_str bytes = writ_buf_str(&out);
 	if (!rc && fd_out >= 0)
-		rc = send_fd(fd, &bytes, fd_out, err);
-	return rc ? rc : writ_frame_send(fd, bytes, -1, writ_mono_ms() + WRIT_VAULT_WAIT_MS, err);
+		bytes.n--;
+	if (!rc)
+		rc = writ_frame_send(fd, bytes, -1, writ_mono_ms() + WRIT_VAULT_WAIT_MS, err);
+	return rc || fd_out < 0 ? rc : send_last(fd, bytes.p[bytes.n], fd_out, err);
 }
 
 void writ_vault_link_init(struct writ_vault_link *l, int fd)
@@ -61,7 +63,8 @@ void writ_vault_link_init(struct writ_vault_link *l, int fd)
 	*l = (struct writ_vault_link){ .fd = fd,
 		.in = WRIT_BUF(WRIT_VAULT_MAX + WRIT_FRAME_HEAD),
 		.passed = -1,
-		.server = -1 };
+		.server = -1,
+		.record = -1 };
 }
 
 void writ_vault_link_done(struct writ_vault_link *l)
@@ -69,6 +72,7 @@ void writ_vault_link_done(struct writ_vault_link *l)
 	writ_buf_wipe(&l->in);
 	writ_closep(&l->passed);
 	writ_closep(&l->server);
+	writ_closep(&l->record);
 	writ_vault_link_init(l, -1);
 }
 
@@ -79,10 +83,11 @@ writ_rc writ_vault_next(struct writ_vault_link *l, int64_t deadline_ms, struct w
 		writ_rc rc = writ_frame_recv(l->fd, &l->in, &l->passed, deadline_ms, frame, err);
 		if (!rc)
 			rc = writ_vault_parse(*frame, ret, err);
-		if (rc || ret->type != WRIT_VAULT_SERVER)
+		if (rc || (ret->type != WRIT_VAULT_SERVER && ret->type != WRIT_VAULT_RECORD))
 			return rc;
-		writ_closep(&l->server);
-		l->server = writ_steal_fd(l->passed);
+		int *to = ret->type == WRIT_VAULT_SERVER ? &l->server : &l->record;
+		writ_closep(to);
+		*to = writ_steal_fd(l->passed);
 		writ_frame_drop(&l->in, *frame);
 	}
 }

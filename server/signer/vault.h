@@ -25,17 +25,20 @@ enum {
 
 enum writ_vault_type {
 	/* monitor to signer, in this order, at the start */
-	WRIT_VAULT_CONFIG = 'C',   /* name: "trust_domain", "key_manager"; data: the value */
+	WRIT_VAULT_CONFIG =
+		'C', /* name: "trust_domain", "key_manager", "record_max"; data: the value */
 	WRIT_VAULT_UPSTREAM = 'U', /* name: "cert", "key", "bundle"; data: PEM */
 	WRIT_VAULT_KEY = 'K',      /* name: authority; data: what WRIT_VAULT_STORE gave */
 	WRIT_VAULT_GO = 'G',
 	/* later, at any time */
 	WRIT_VAULT_SERVER = 'X', /* a descriptor comes along: the socket to a new serving process */
+	WRIT_VAULT_RECORD = 'I', /* a descriptor comes along: the issuance record from here on */
 	WRIT_VAULT_DONE = 'D',   /* answer to STORE and FORGET, in order; data: "" or why not */
 	/* signer to monitor */
 	WRIT_VAULT_READY = 'R',  /* locked in, requests are answered */
 	WRIT_VAULT_STORE = 'S',  /* name: authority; data: keep this, replacing what was there */
 	WRIT_VAULT_FORGET = 'F', /* name: authority */
+	WRIT_VAULT_LONG = 'L',   /* the issuance record is longer than record_max */
 };
 
 struct writ_vault_msg {
@@ -58,11 +61,12 @@ struct writ_vault_link {
 	struct writ_buf in; /* wiped at the end */
 	int passed; /* a descriptor that came along and belongs to a frame still in `in`, or -1 */
 	int server; /* the newest one of a WRIT_VAULT_SERVER, until somebody takes it; or -1 */
+	int record; /* the newest one of a WRIT_VAULT_RECORD, likewise */
 };
 void writ_vault_link_init(struct writ_vault_link *l, int fd);
 void writ_vault_link_done(struct writ_vault_link *l);
 /* The next message, waiting until the deadline (monotonic ms); the caller drops *frame afterwards.
- * A WRIT_VAULT_SERVER is noted in l->server and passed over. */
+ * What comes with a descriptor is noted in l->server or l->record and passed over. */
 WRIT_MUST writ_rc writ_vault_next(struct writ_vault_link *l, int64_t deadline_ms,
 	struct writ_vault_msg *ret, struct writ_str *frame, struct writ_err *err);
 /* Is it a name that may become a file name: 1 to 64 of [0-9a-f]? */

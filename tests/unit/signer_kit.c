@@ -36,7 +36,7 @@ void kit_restart(struct kit *k)
 {
 	struct writ_err err;
 	stop(k);
-	assert_int_equal(writ_record_init(&k->record, k->record_fd, &err), WRIT_OK);
+	assert_int_equal(writ_record_init(&k->record, k->record_fd, 0, &err), WRIT_OK);
 	assert_int_equal(writ_keys_open(WRIT_STR("memory"), NULL, &k->keys, &err), WRIT_OK);
 	const struct writ_signer_config c = { KIT_TD, k->keys, &k->record, k->upstream };
 	assert_int_equal(writ_signer_new(&c, &k->signer, &err), WRIT_OK);

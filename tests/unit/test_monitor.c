@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A real monitor with real signers, and a small serving process: this program itself, started by
- * the monitor. It signs as fast as it can and notes each certificate that it got. */
+ * the monitor (monitor_stub.h). */
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "base/secret.h"
-#include "ca/ca.h"
-#include "loop/loop.h"
+#include "base/str.h"
 #include "monitor/control.h"
 #include "monitor/keystore.h"
 #include "monitor/monitor.h"
+#include "monitor_stub.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,170 +29,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TD    "example.org"
-#define KILLS 20
-#define LOAD  32 /* requests under way in the serving process */
-
-/* ---- the serving process ---- */
-
-struct stub;
-struct load {
-	struct writ_ca_item item;
-	struct stub *stub;
-	struct writ_pubkey key;
-};
-
-struct stub {
-	struct writ_loop *loop;
-	struct writ_control *control;
-	struct writ_signer_link *link;
-	struct writ_ca *ca;
-	struct writ_ca_change *change;
-	struct writ_task ack;
-	int out; /* one line a certificate */
-	bool loaded;
-	struct load load[LOAD];
-};
-
-static void stub_fail(const char *what, const struct writ_err *err)
-{
-	fprintf(stderr, "stub: %s: %s\n", what, err ? err->msg : "");
-	_exit(1);
-}
-
-static void again(struct load *l)
-{
-	struct writ_err err;
-	if (writ_ca_sign(l->stub->ca, &l->item, &err) != WRIT_OK)
-		stub_fail("sign", &err);
-}
-
-static void got(struct writ_ca_item *i, writ_rc rc, const struct writ_ca_issued *out,
-	const struct writ_err *err)
-{
-	struct load *l = writ_container(i, struct load, item);
-	if (rc) {
-		dprintf(l->stub->out, "failed %s\n", err->msg);
-	} else {
-		struct writ_cert *c;
-		if (writ_cert_parse(out->cert.p, out->cert.n, &c, NULL) != WRIT_OK)
-			stub_fail("certificate", NULL);
-		dprintf(l->stub->out, "%s\n", writ_cert_serial_hex(c));
-		writ_cert_unref(c);
-	}
-	if (rc != WRIT_ECANCELED)
-		again(l);
-}
-
-static void stub_ack(struct writ_task *t)
-{
-	struct stub *s = writ_container(t, struct stub, ack);
-	s->change->done(s->change, WRIT_OK, NULL);
-}
-
-static void stub_commit(void *arg, struct writ_ca_change *c)
-{
-	struct stub *s = arg;
-	s->change = c;
-	s->ack.run = stub_ack;
-	writ_loop_post(s->loop, &s->ack);
-}
-
-static void stub_changed(void *arg)
-{
-	struct stub *s = arg;
-	dprintf(s->out, "ca %s\n", writ_ca_active(s->ca)->id);
-	/* Not before there is a CA: a large RSA key takes longer than a request waits. */
-	for (size_t i = 0; i < LOAD && !s->loaded; i++)
-		again(&s->load[i]);
-	s->loaded = true;
-}
-
-static void stub_svid(void *arg, struct writ_svid *svid)
-{
-	struct stub *s = arg;
-	(void)svid;
-	writ_control_notify(s->control, "READY=1\nMAINPID=1\nSTATUS=up");
-}
-
-static void stub_signer(void *arg, int fd)
-{
-	struct writ_err err;
-	if (writ_signer_link_attach(((struct stub *)arg)->link, fd, &err) != WRIT_OK)
-		stub_fail("attach", &err);
-}
-
-static void stub_stop(void *arg)
-{
-	writ_loop_stop(((struct stub *)arg)->loop);
-}
-
-static void stub_signal(void *arg, int signum)
-{
-	(void)signum;
-	stub_stop(arg);
-}
-
-static void stub_up(void *arg)
-{
-	writ_ca_signer_up(((struct stub *)arg)->ca);
-}
-
-static void stub_down(void *arg)
-{
-	writ_ca_signer_down(((struct stub *)arg)->ca);
-}
-
-static void stub_stuck(void *arg)
-{
-	writ_control_stuck(((struct stub *)arg)->control);
-}
-
-static int serve(const char *dir, const char *type)
-{
-	static const struct writ_control_events control = { stub_signer, stub_stop };
-	static const struct writ_signer_link_events link = { stub_up, stub_down, stub_stuck };
-	static const struct writ_ca_hooks hooks = { stub_commit, stub_changed, stub_svid };
-	struct writ_ca_config config = {
-		.trust_domain = TD, .ca_ttl_s = 3600, .server_svid_ttl_s = 300
-	};
-	struct stub s = { 0 };
-	struct writ_err err = { 0 };
-	if (writ_key_type_parse(writ_cstr(type), &config.key_type, &err))
-		stub_fail("key type", &err);
-	struct writ_signal *term;
-	WRIT_AUTO(writ_freep) char *path = writ_fs_join(dir, "answered");
-	writ_process_harden();
-	(void)prctl(PR_SET_DUMPABLE, 1);
-	s.out = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-	if (s.out < 0 || writ_crypto_init(&err) || writ_loop_new(&s.loop, &err) ||
-		writ_control_open(s.loop, WRIT_CONTROL_FD, &control, &s, &s.control, &err) ||
-		writ_signal_new(s.loop, SIGTERM, stub_signal, &s, &term, &err))
-		stub_fail("start", &err);
-	s.link = writ_signer_link_new(s.loop, &link, &s);
-	s.ca = writ_ca_new(s.loop, &config, writ_signer_link_port(s.link), &hooks, &s);
-	struct writ_key *key;
-	if (writ_key_generate(WRIT_KEY_P256, &key, &err))
-		stub_fail("key", &err);
-	for (size_t i = 0; i < LOAD; i++) {
-		struct load *l = &s.load[i];
-		*l = (struct load){ .stub = &s };
-		if (writ_pubkey_of_key(key, &l->key, &err))
-			stub_fail("key", &err);
-		l->item = (struct writ_ca_item){ .spiffe_id = "spiffe://" TD "/w",
-			.key = &l->key,
-			.ttl_s = 300,
-			.entry_id = "e",
-			.done = got };
-	}
-	writ_loop_run(s.loop);
-	_exit(0);
-}
-
-/* ---- the test ---- */
+#define TD         "example.org"
+#define KILLS      20
+#define ROUNDS     8          /* of which half kill everything */
+#define RECORD_MAX (8 * 1024) /* of the tests that change it often */
+#define LOAD       32         /* requests under way in the serving process */
 
 struct world {
 	char *dir, *signer, *key_type;
+	struct writ_record_rules record;
 	pid_t monitor;
 	int notify; /* what the service manager would hear */
 	char *notify_path;
@@ -267,6 +111,7 @@ static void start(struct world *w, const char *manager)
 		.key_manager = manager,
 		.serve_argv = argv,
 		.signer_path = w->signer,
+		.record = w->record,
 		.notify_socket = w->notify_path,
 		.stop_ms = 5000 };
 	w->monitor = fork();
@@ -328,13 +173,29 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* All files of the issuance record, one behind the other. Returns how many there are. */
+static size_t read_record(struct world *w, struct writ_buf *record)
+{
+	DIR *d = opendir(w->dir);
+	size_t n = 0;
+	assert_non_null(d);
+	for (const struct dirent *e; (e = readdir(d)) != NULL;) {
+		if (strncmp(e->d_name, "issued.jsonl", 12) != 0)
+			continue;
+		WRIT_AUTO(writ_freep) char *path = writ_fs_join(w->dir, e->d_name);
+		assert_int_equal(writ_fs_read(path, record, NULL), WRIT_OK);
+		n++;
+	}
+	closedir(d);
+	return n;
+}
+
 /* No serial twice, and every one is in the issuance record. */
 static size_t check_serials(struct world *w)
 {
 	char *text = answered(w), *save = NULL;
-	WRIT_AUTO(writ_freep) char *path = writ_fs_join(w->dir, "issued.jsonl");
 	struct writ_buf record = WRIT_BUF(256 * 1024 * 1024);
-	assert_int_equal(writ_fs_read(path, &record, NULL), WRIT_OK);
+	assert_true(read_record(w, &record) > 0);
 	size_t max = lines(text) + 1, n = 0, m = 0;
 	char **serials = writ_alloc_array(max, sizeof(*serials));
 	for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
@@ -411,6 +272,104 @@ static void killed_signers_lose_nothing(void **state)
 	assert_true(n > 0);
 	text[n] = 0;
 	assert_string_equal(text, "READY=1\nSTATUS=up\n");
+}
+
+static size_t count_files(struct world *w)
+{
+	struct writ_buf record = WRIT_BUF(256 * 1024 * 1024);
+	size_t n = read_record(w, &record);
+	writ_buf_done(&record);
+	return n;
+}
+
+static void wait_files(struct world *w, size_t n)
+{
+	int64_t deadline = writ_mono_ms() + 30000;
+	while (count_files(w) < n && writ_mono_ms() < deadline)
+		(void)poll(NULL, 0, 2);
+	assert_true(count_files(w) >= n);
+}
+
+static void a_full_record_gets_a_number_and_nothing_is_lost(void **state)
+{
+	struct world *w = *state;
+	w->record.max = RECORD_MAX;
+	start(w, "disk");
+	wait_files(w, 12);
+	assert_int_equal(stop(w), 0);
+	check_serials(w);
+	/* The bound holds but for what was signed while the next file was on its way. */
+	for (int i = 1; i < 12; i++) {
+		char path[256];
+		struct stat st;
+		snprintf(path, sizeof(path), "%s/issued.jsonl.%06d", w->dir, i);
+		assert_int_equal(stat(path, &st), 0);
+		assert_true(st.st_size >= RECORD_MAX);
+		assert_int_equal(st.st_mode & 07777, 0600);
+	}
+}
+
+/* Who is killed, and when, is by chance: some hit the time between the renaming and the new file.
+ */
+static void a_kill_while_the_record_changes_loses_nothing(void **state)
+{
+	struct world *w = *state;
+	w->record.max = RECORD_MAX;
+	for (size_t i = 0; i < ROUNDS; i++) {
+		if (!w->monitor)
+			start(w, "disk");
+		wait_answers(w, 20);
+		wait_files(w, count_files(w) + 1);
+		(void)poll(NULL, 0, (int)(i % 4));
+		if (i % 2) {
+			kill_child(w, "writ-signer");
+			continue;
+		}
+		pid_t signer = child_named(w->monitor, "writ-signer");
+		kill(w->monitor, SIGKILL);
+		waitpid(w->monitor, NULL, 0);
+		w->monitor = 0;
+		/* Its children end by themselves; the next monitor would not want to share with
+		 * them. */
+		int64_t deadline = writ_mono_ms() + 5000;
+		while (signer && kill(signer, 0) == 0 && writ_mono_ms() < deadline)
+			while (waitpid(-1, NULL, WNOHANG) > 0 || poll(NULL, 0, 5) != 0)
+				;
+		while (waitpid(-1, NULL, 0) > 0)
+			;
+	}
+	if (!w->monitor)
+		start(w, "disk");
+	wait_answers(w, 20);
+	assert_int_equal(stop(w), 0);
+	check_serials(w);
+	assert_true(count_files(w) > ROUNDS);
+}
+
+static void a_renamed_record_is_left_at_a_signal(void **state)
+{
+	struct world *w = *state;
+	struct stat st;
+	WRIT_AUTO(writ_freep) char *path = writ_fs_join(w->dir, "issued.jsonl");
+	WRIT_AUTO(writ_freep) char *to = writ_fs_join(w->dir, "issued.jsonl-20261122");
+	start(w, "disk");
+	wait_answers(w, 50);
+	assert_int_equal(rename(path, to), 0);
+	wait_answers(w, 50);
+	assert_int_not_equal(stat(path, &st), 0);
+	assert_int_equal(kill(w->monitor, SIGUSR2), 0);
+	wait_files(w, 2);
+	int64_t deadline = writ_mono_ms() + 10000;
+	while (stat(path, &st) == 0 && !st.st_size && writ_mono_ms() < deadline)
+		wait_answers(w, 10);
+	assert_true(st.st_size > 0);
+	assert_int_equal(stat(to, &st), 0);
+	wait_answers(w, 50);
+	off_t size = st.st_size;
+	assert_int_equal(stat(to, &st), 0);
+	assert_int_equal(st.st_size, size);
+	assert_int_equal(stop(w), 0);
+	check_serials(w);
 }
 
 static void a_signer_with_keys_in_memory_comes_back_with_another_ca(void **state)
@@ -570,7 +529,7 @@ static void a_hostile_server_leaves_no_descriptors_here(void **state)
 int main(int argc, char **argv)
 {
 	if (argc == 4 && strcmp(argv[1], "--serve") == 0)
-		return serve(argv[2], argv[3]);
+		return monitor_stub(argv[2], argv[3]);
 	/* BUILD/tests/test_monitor and BUILD/bin/writ-signer. */
 	static char path[4096];
 	ssize_t k = readlink("/proc/self/exe", path, sizeof(path) - 32);
@@ -584,6 +543,9 @@ int main(int argc, char **argv)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(killed_signers_lose_nothing),
+		T(a_full_record_gets_a_number_and_nothing_is_lost),
+		T(a_kill_while_the_record_changes_loses_nothing),
+		T(a_renamed_record_is_left_at_a_signal),
 		T(a_signer_with_keys_in_memory_comes_back_with_another_ca),
 		T(a_killed_server_comes_back_to_the_same_signer),
 		T(a_locked_in_signer_makes_every_type_of_key),
