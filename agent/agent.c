@@ -119,6 +119,8 @@ static void on_status(void *arg, struct writ_admin_status *ret)
 		.socket_path = a->cfg->socket_path,
 		.ready = writ_agent_is_ready(a),
 		.connected = l.connected,
+		.server_clock_known = l.clock_known,
+		.server_ahead_ms = l.server_ahead_ms,
 		.started_at = a->started_at,
 		.svid_expires_at = l.svid_not_after,
 		.synced_at = a->synced_at,

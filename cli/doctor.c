@@ -39,6 +39,7 @@ static const struct writ_check checks[] = {
 	{ "agent", writ_check_agent_svid },
 	{ "agent", writ_check_agent_sight },
 	{ "server", writ_check_server_link },
+	{ "server", writ_check_server_clock },
 	{ "server", writ_check_server },
 	{ "workload api, for this process", writ_check_workload_socket },
 	{ "workload api, for this process", writ_check_identity },

@@ -53,6 +53,7 @@ void writ_check_agent_done(struct writ_doctor *d); /* forgets what it said */
 void writ_check_agent_svid(struct writ_doctor *d);
 void writ_check_agent_sight(struct writ_doctor *d);
 void writ_check_server_link(struct writ_doctor *d);
+void writ_check_server_clock(struct writ_doctor *d);
 void writ_check_server(struct writ_doctor *d);
 void writ_check_workload_socket(struct writ_doctor *d);
 void writ_check_identity(struct writ_doctor *d);

@@ -243,6 +243,36 @@ void writ_check_server_link(struct writ_doctor *d)
 		writ_found(d, WRIT_FOUND_FAIL, NULL, "the agent has never been told its entries");
 }
 
+#define FIX_CLOCK                                                                                  \
+	"timedatectl set-ntp true here and on the server; timedatectl timesync-status shows the "  \
+	"source"
+
+void writ_check_server_clock(struct writ_doctor *d)
+{
+	const R(GetStatusResponse) *a = d->agent;
+	int64_t ahead = a ? a->server_ahead_ms : 0;
+	double s = (double)(ahead < 0 ? -ahead : ahead) / 1000.0;
+	if (!a)
+		return;
+	if (!a->server_clock_known)
+		writ_found(d, WRIT_FOUND_NONE, NULL, "the server has not said what its clock is");
+	else if (ahead > WRIT_SVID_SKEW_MS)
+		writ_found(d, WRIT_FOUND_WARN, FIX_CLOCK,
+			"the clock of this machine is %.1f s behind the server's: what was issued "
+			"a "
+			"moment ago is not valid here yet, from %d s on",
+			s, WRIT_SVID_BACKDATED_S);
+	else if (ahead < -WRIT_SVID_SKEW_MS)
+		writ_found(d, WRIT_FOUND_WARN, FIX_CLOCK,
+			"the clock of this machine is %.1f s ahead of the server's: certificates "
+			"end "
+			"here so much too early, those that live shorter on arrival",
+			s);
+	else
+		writ_found(d, WRIT_FOUND_OK, NULL,
+			"the clock of this machine agrees with the server's, to %.1f s", s);
+}
+
 static writ_rc ask_health(struct writ_session *s, struct writ_err *err)
 {
 	Grpc__Health__V1__HealthCheckRequest q = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;

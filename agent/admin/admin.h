@@ -14,6 +14,8 @@ struct writ_admin;
 struct writ_admin_status {
 	const char *trust_domain, *agent_id, *server, *socket_path;
 	bool ready, connected;
+	bool server_clock_known;
+	int64_t server_ahead_ms;                        /* of this machine's clock */
 	int64_t started_at, svid_expires_at, synced_at; /* Unix seconds; 0: never, none */
 };
 

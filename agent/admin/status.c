@@ -6,6 +6,7 @@
 
 #include "writ/agent/v1/admin.pb-c.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #define ATTESTORS_MAX 16
@@ -13,6 +14,15 @@
 static char *text(const char *s)
 {
 	return (char *)(uintptr_t)(s ? s : "");
+}
+
+/* What the cgroup says of a unit and what the service manager says is one attestor to operators. */
+static bool is_among(char *const *names, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
 }
 
 void writ__admin_get_status(struct writ_call *c)
@@ -31,13 +41,16 @@ void writ__admin_get_status(struct writ_call *c)
 	m.socket_path = text(s.socket_path);
 	m.ready = s.ready;
 	m.connected = s.connected;
+	m.server_clock_known = s.server_clock_known;
+	m.server_ahead_ms = s.server_ahead_ms;
 	m.svid_expires_at = s.svid_expires_at;
 	m.synced_at = s.synced_at;
 	m.entries = writ_cache_entries(a->cfg.cache);
 	m.svids = writ_cache_svids(a->cfg.cache);
 	m.attestors = attestors;
-	for (size_t i = 0; a->cfg.env->all[i] && i < ATTESTORS_MAX; i++)
-		attestors[m.n_attestors++] = text(a->cfg.env->all[i]->name);
+	for (size_t i = 0; a->cfg.env->all[i] && m.n_attestors < ATTESTORS_MAX; i++)
+		if (!is_among(attestors, m.n_attestors, a->cfg.env->all[i]->name))
+			attestors[m.n_attestors++] = text(a->cfg.env->all[i]->name);
 	m.now = writ_wall_s();
 	writ_call_reply(c, &m.base);
 }

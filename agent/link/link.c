@@ -356,6 +356,7 @@ struct writ_link_stats writ_link_stats(const struct writ_link *l)
 	s.svids_fetched = f.fetched;
 	s.svids_refused = f.refused;
 	s.sync_lag_us = writ_sync_lag_us(l->sync);
+	s.clock_known = writ_sync_clock(l->sync, &s.server_ahead_ms);
 	return s;
 }
 

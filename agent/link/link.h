@@ -37,6 +37,8 @@ struct writ_link_stats {
 	uint64_t connects, renewals, svids_fetched, svids_refused;
 	int64_t sync_lag_us;
 	int64_t svid_not_after; /* Unix seconds; 0: none */
+	bool clock_known;       /* the server said its time */
+	int64_t server_ahead_ms;
 };
 
 /* Moves from state. Everything else is asynchronous. */

@@ -23,6 +23,7 @@
 #define ANSWER_MAX    (64u * 1024 * 1024)
 #define UNIMPLEMENTED 12
 #define PAGES_MAX     10000
+#define CLOCK_MAX_MS  253402300799000 /* the year 9999 */
 
 struct writ_sync {
 	struct writ_sync_config cfg;
@@ -40,6 +41,8 @@ struct writ_sync {
 	unsigned pages;
 	char *page;
 	int64_t noticed_us, lag_us;
+	/* What the server's clock said, and when that was by a clock that nobody sets. */
+	int64_t server_ms, server_at_ms;
 };
 
 static void fetch_now(struct writ_sync *s);
@@ -181,6 +184,20 @@ static void fetch_now(struct writ_sync *s)
 		DEADLINE_MS, on_page, on_page_end);
 }
 
+static void take_clock(struct writ_sync *s, int64_t now_ms)
+{
+	int64_t ahead = 0;
+	if (now_ms <= 0 || now_ms > CLOCK_MAX_MS)
+		return;
+	s->server_ms = now_ms;
+	s->server_at_ms = writ_mono_ms();
+	(void)writ_sync_clock(s, &ahead);
+	if (ahead > WRIT_SVID_SKEW_MS || ahead < -WRIT_SVID_SKEW_MS)
+		WRIT_LOG_LIMITED(WARN, "clock.differs", WRIT_KV("server_ahead_ms", ahead),
+			WRIT_KV("consequence", "certificates begin and end at other times here"),
+			WRIT_KV("do", "set both clocks by one time service"));
+}
+
 static void on_watch(void *arg, struct writ_rpc *r, const ProtobufCMessage *message)
 {
 	struct writ_sync *s = arg;
@@ -189,6 +206,7 @@ static void on_watch(void *arg, struct writ_rpc *r, const ProtobufCMessage *mess
 		return;
 	s->said_revision = m->entries_revision;
 	s->said_bundle = m->bundle_sequence;
+	take_clock(s, m->now_ms);
 	s->again = true;
 	if (is_behind(s))
 		fetch_now(s);
@@ -334,4 +352,11 @@ void writ_sync_down(struct writ_sync *s)
 int64_t writ_sync_lag_us(const struct writ_sync *s)
 {
 	return s->lag_us;
+}
+
+bool writ_sync_clock(const struct writ_sync *s, int64_t *ret_ahead_ms)
+{
+	if (s->server_ms)
+		*ret_ahead_ms = s->server_ms + (writ_mono_ms() - s->server_at_ms) - writ_wall_ms();
+	return s->server_ms != 0;
 }

@@ -26,6 +26,9 @@ void writ_sync_free(struct writ_sync *s); /* after down, and the channel's close
 void writ_sync_up(struct writ_sync *s, struct writ_channel *c);
 void writ_sync_down(
 	struct writ_sync *s); /* the channel is no longer used; its calls may still end */
+/* By how much the server's clock is ahead of this machine's now, by what it said last; too little
+ * by the time that its word took. False: it never said. */
+bool writ_sync_clock(const struct writ_sync *s, int64_t *ret_ahead_ms);
 int64_t writ_sync_lag_us(const struct writ_sync *s); /* of the last change: notice to applied */
 
 #endif

@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#define BACKDATED_S  10 /* by us and by SPIRE */
 #define SHORT_LIFE_S 60
 
 writ_rc writ_svid_check_leaf(const struct writ_cert *c, struct writ_id *id, struct writ_err *err)
@@ -154,9 +153,9 @@ int64_t writ_svid_renew_at_ms(int64_t not_before_s, int64_t not_after_s, unsigne
 	int64_t life = not_after_s - not_before_s;
 	/* Issuers date certificates back. In a short life that is so much of it that a certificate
 	 * would be due before it was there. */
-	if (life > BACKDATED_S && life < SHORT_LIFE_S) {
-		not_before_s += BACKDATED_S;
-		life -= BACKDATED_S;
+	if (life > WRIT_SVID_BACKDATED_S && life < SHORT_LIFE_S) {
+		not_before_s += WRIT_SVID_BACKDATED_S;
+		life -= WRIT_SVID_BACKDATED_S;
 	}
 	return not_before_s * 1000 + life * share / 10;
 }

@@ -8,6 +8,9 @@
 #include "spiffe/bundle.h"
 #include "spiffe/id.h"
 
+#define WRIT_SVID_BACKDATED_S 10   /* notBefore is so long before the issue; by us and by SPIRE */
+#define WRIT_SVID_SKEW_MS     5000 /* a difference of clocks that somebody should look at */
+
 /* Checks one leaf by itself: exactly one URI SAN that is a SPIFFE ID with a path, not a CA
  * (basicConstraints absent or cA false), keyUsage with digitalSignature and without keyCertSign and
  * cRLSign, a serial number. id borrows from c. WRIT_ECRYPTO with the rule and what was found. */

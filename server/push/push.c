@@ -55,6 +55,7 @@ static void tell(struct watch *w)
 	}
 	m.entries_revision = writ_registry_agent_revision(api->registry, agent_of(c));
 	m.bundle_sequence = api->bundle ? api->bundle->sequence : 0;
+	m.now_ms = writ_wall_ms();
 	w->dirty = false;
 	w->sending = writ_call_send(c, &m.base, &err) == WRIT_OK;
 }

@@ -50,6 +50,29 @@ class Doctor(Case):
                      f"the agent is connected to 127.0.0.1:{self.world.port}", "it sees which program this process runs"):
             self.assertIn(word, texts)
 
+    def test_the_clocks_of_both_machines(self):
+        w = self.world
+        shim = BIN.parent / "tests" / "libskewed_clock.so"
+        if not shim.exists():
+            self.skipTest(f"needs {shim}")
+        _, found = self.doctor()
+        self.assertIn("agrees with the server's, to 0.", " ".join(t for t, _ in found[("server", "ok")]))
+        for skew, text in ((-8, r"the clock of this machine is (7\.9|8\.\d) s behind the server's: what was issued a moment ago is "
+                                r"not valid here yet, from 10 s on"),
+                           (8, r"the clock of this machine is (7\.\d|8\.0) s ahead of the server's: certificates end here so much "
+                               r"too early, those that live shorter on arrival")):
+            with self.subTest(skew):
+                w.agent.run.stop()
+                w.agent.start(env={"LD_PRELOAD": str(shim), "WRIT_TEST_SKEW_S": str(skew),
+                                   "ASAN_OPTIONS": "verify_asan_link_order=0"})
+                _, found = self.doctor()
+                said = found[("server", "warn")]
+                self.assertRegex(said[0][0], f"^{text}$")
+                self.assertIn("timedatectl set-ntp true", said[0][1])
+                self.assertIn("clock.differs", w.agent.run.err)
+        w.agent.run.stop()
+        w.agent.start()
+
     def test_the_text_says_the_same(self):
         done = self.world.scene.run([BIN / "writ", "doctor"], env=self.env)
         lines = done.stdout.splitlines()
