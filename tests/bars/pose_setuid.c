@@ -122,8 +122,8 @@ static void drops(struct pose *p)
 	step_down(p, fd, -1, false);
 }
 
-/* What it runs in the end acknowledges the agent's PING itself: the process is the one that
- * connected. */
+/* Each PING is acknowledged by whatever the process is then: by itself before it becomes the
+ * helper, or by what the helper runs in the end. */
 static void drops_and_answers(struct pose *p)
 {
 	pose_drop(p);
@@ -131,7 +131,7 @@ static void drops_and_answers(struct pose *p)
 	if (!ask_send(fd))
 		pose_unready(p, "ask");
 	if (p->n % 2)
-		(void)usleep((useconds_t)(p->delay_us / 2));
+		(void)ask_answer_ping(fd, 200);
 	step_down(p, fd, -1, true);
 }
 

@@ -40,10 +40,10 @@ ROWS = [
     Row("A5, sudo, child asks", "setuid-child-asks", 1000, 10, 4, 0, "sudo", "rooted", "root sudo"),
     Row("A5, sudo, asked before", "setuid-after-asking", 1000, 10, 8, 0, "sudo", "rooted", "root sudo"),
     Row("A5, R5", "setuid-drops", 1000, 10, 100, 0, "roots", "stepdown", "setuid"),
-    Row("A5, R5, it answers", "setuid-drops-and-answers", 1000, 10, 20, 0, "roots", "stepdown", "setuid"),
+    Row("A5, R5, it answers", "setuid-drops-and-answers", 1000, 10, 100, 0, "roots", "stepdown", "setuid"),
     Row("A5, R5, slow agent", "setuid-drops-stopped", 1000, 12, 8, 5, "roots", "stepdown", "setuid stop"),
     Row("A5, R5, a user's", "setuid-drops", 1000, 10, 100, 0, "users", "stepdown", "setuid"),
-    Row("A5, R5, a user's, it answers", "setuid-drops-and-answers", 1000, 10, 20, 0, "users", "stepdown", "setuid"),
+    Row("A5, R5, a user's, it answers", "setuid-drops-and-answers", 1000, 10, 100, 0, "users", "stepdown", "setuid"),
     Row("A5, R5, a user's, slow agent", "setuid-drops-stopped", 1000, 12, 8, 5, "users", "stepdown", "setuid stop"),
     Row("A6", "ways-to-write", 1000, 21),
     Row("A6, child", "child", 1000, 10),
@@ -77,6 +77,9 @@ ROWS = [
     Row("pid had, stream", "reused-open", 200, 5, 1, needs="pids"),
 ]
 
+
+# In these the attacker has an identity of his own, so that he is sent a PING before he is anybody else.
+OWN = ("r4-answers", "r4-after-ping", "setuid-drops-and-answers")
 
 HASH_ROW = Row("T42, new programs", "new-binary", 10000, 200, 4, 0, "folder", "hashed", "root")
 
@@ -120,6 +123,7 @@ class Posing:
         w.entry("trusted", f"unix:path:{self.trusted}")
         if IS_ROOT:
             w.entry("rooted", "unix:uid:0")
+            w.entry("own", f"unix:uid:{other_uid(7)}")
             w.entry("leader", f"unix:uid:{other_uid(5)}")
             # A file of that very name is there, as for an entry that somebody made by hand.
             self.deleted = w.dir / "app (deleted)"
@@ -202,6 +206,8 @@ class Posing:
         """Whom nobody knows, newgrp and sudo leave at once; a user of Debian's is asked for a password."""
         if row.helper in ("su", "newgrp", "sudo"):
             return pwd.getpwnam("games").pw_uid
+        if row.attack in OWN and IS_ROOT:
+            return other_uid(7)
         return other_uid(5) if row.wanted == "leader" else self.uid
 
     def attack(self, row, tries, stall=None, uid=None, argv=(), wait_ms=6000):
