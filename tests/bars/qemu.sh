@@ -6,12 +6,14 @@
 set -eu
 cd "$(dirname "$0")/../.."
 build=$(realpath "${WRIT_BUILD:-build/release}")
-limit=${WRIT_QEMU_LIMIT:-1800}
+limit=${WRIT_QEMU_LIMIT:-3600}
 
 # What the programs link to, what the tests call, and a system that logs users in.
 packages=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,linux-image-cloud-amd64,python3,jq,openssl,curl,procps
 packages=$packages,iproute2,sudo,ca-certificates,libgrpc29,libprotobuf-c1,libuv1,libsqlite3-0,libseccomp2,libjansson4,libcurl4
 packages=$packages,libtss2-esys-3.0.2-0,libtss2-rc0,libtss2-tctildr0,libcmocka0
+# Runtimes, so that their cgroups are the real ones.
+packages=$packages,podman,crun,conmon,uidmap,slurmd,slurmctld,slurm-client,munge
 
 keep=
 if [ "${1:-}" = -keep ]; then

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Runs in the machine that qemu.sh boots, as root: Writ as README.md installs it, under a real systemd with cgroup v2 alone and
-# Linux 6.1. Rows "ok|FAIL name: value"; the last line counts. Parts: system units svid fragment run attacks, and all of
-# them without arguments; all_attacks, as often as bar 41 wants it.
+# Linux 6.1. Rows "ok|FAIL name: value"; the last line counts. Parts: system units svid fragment forms podman
+# rootless slurm run attacks, and all of them without arguments; places, a part of attacks; all_attacks, as often as bar 41 wants it.
 set -u
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 : "${TREE:?where the sources are}" "${BUILD:?where they are built}"
-parts=${*:-system units svid fragment run attacks}
+parts=${*:-system units svid fragment forms podman rootless slurm run attacks}
 failed=0
 machine=spiffe://example.org/machine/one
 tmp=$(mktemp -d)
@@ -35,6 +35,8 @@ served() { # served name output ID|nobody: what `writ svid fetch` printed
 	*) has "$1" "$2" "spiffe://example.org$3\$" ;;
 	esac
 	[ "$3" != nobody ] || ! printf '%s\n' "$2" | grep -q '^SPIFFE ID' || row FAIL "$1" "it was served"
+	trace=$(printf '%s\n' "$2" | sed -n 's/.*(trace \([0-9A-Z]*\)).*/\1/p' | head -n 1)
+	[ "$3" = nobody ] || [ -z "$trace" ] || writ explain "$trace" 2>&1 | sed 's/^/     | /'
 }
 
 journal() { journalctl -q --no-pager -o cat -n "${2:-25}" -u "$1" | sed 's/^/     | /'; }
@@ -64,7 +66,8 @@ except OSError as e:
 	same "cgroups" "$(stat -f -c %T /sys/fs/cgroup) $(cat /proc/self/cgroup)" "cgroup2fs 0::/system.slice/writ-bar.service"
 }
 
-install_all() {
+install_all() { # once
+	[ ! -f /etc/writ/server.conf ] || return 0
 	ldconfig
 	systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload
 	install -D -m 644 "$TREE/deploy/conf/server.conf" /etc/writ/server.conf
@@ -239,7 +242,7 @@ part_units() {
 	cd "$TREE" || return
 	for t in "$BUILD"/tests/test_attest_* "$BUILD"/tests/test_attestor "$BUILD"/tests/test_wlapi "$BUILD"/tests/test_front \
 		"$BUILD"/tests/test_run "$BUILD"/tests/test_keeper "$BUILD"/tests/test_launches "$BUILD"/tests/test_runtime \
-		"$BUILD"/tests/test_systemd; do
+		"$BUILD"/tests/test_systemd "$BUILD"/tests/test_cgroup_real; do
 		name=${t##*/}
 		if timeout 300 "$t" >"$tmp/$name" 2>&1; then
 			row ok "$name" "$(grep -c '\[       OK' "$tmp/$name") tests, $(grep -c '\[  SKIPPED' "$tmp/$name") skipped"
@@ -257,19 +260,48 @@ bar41() { # bar41 arguments...: the rows as they come, since it takes minutes he
 		python3 -B tests/bars/bar41.py "$@" 2>&1
 		echo $? >"$tmp/code"
 	} | tee "$tmp/attacks" | sed -un 's/^ *//; /^ok/d; s/^/     | /p'
+	row ok "rows that were made" "$(grep -c ' s: [0-9]* accepted,' "$tmp/attacks")"
+	same "rows that were left out" "$(grep -c 'left out: ' "$tmp/attacks")" 0
 	has "accepted, in all attacks" "$(sed -n 's/.* s: \([0-9]*\) accepted,.*/\1/p' "$tmp/attacks" | sum)" '^0$'
 	same "bar 41: exit" "$(cat "$tmp/code")" 0
 }
 
-part_attacks() { bar41 -short; }
+scenario() { # scenario file arguments...: of tests/integration
+	cd "$TREE" || return
+	name=$1
+	shift
+	timeout 900 python3 -B "tests/integration/$name.py" "$@" >"$tmp/scenario" 2>&1
+	code=$?
+	sed -n 's/ \.\.\. skipped / left out: /p' "$tmp/scenario" | sed 's/^/     | /'
+	[ "$code" = 0 ] || grep -v '"level":' "$tmp/scenario" | tail -n 60 | sed 's/^/     | /'
+	has "$name.py $*" "$(tail -n 4 "$tmp/scenario" | tr '\n' ' ')" 'Ran [0-9]+ tests.* OK'
+}
+
+# All of docs/attacks.md: the rows of bar 41, and what has tests of its own (A22 is in units).
+part_attacks() {
+	bar41 -short
+	part_places
+}
+
+part_places() {
+	scenario places
+	scenario hidepid
+	scenario attacks Faulty
+}
 
 part_all_attacks() { bar41; }
 
 sum() { awk '{ s += $1 } END { print NR ? s : "none were made" }'; }
 
+# shellcheck source=tests/bars/qemu_runtimes.sh
+. "$TREE/tests/bars/qemu_runtimes.sh"
+
 begin=$(cut -d. -f1 /proc/uptime)
 for part in $parts; do
-	[ "$part" != svid ] || install_all || break
+	case $part in
+	system | units | places | *attacks) ;;
+	*) install_all || break ;;
+	esac
 	"part_$part"
 done
 echo "     $(($(cut -d. -f1 /proc/uptime) - begin)) s after a boot of $begin s"
