@@ -31,6 +31,7 @@ with_runtimes() { # once
 	sed -i "/^plugins {/r $tmp/attestors" /etc/writ/agent.conf
 	systemctl daemon-reload && systemctl restart writ-agent
 	same "the agent, with runtimes" "$(systemctl is-active writ-agent)" active
+	systemctl stop podman.service podman.socket # it was started at boot, without that group
 	started podman.socket
 	started podman.service
 	chgrp podman-api /run/podman && chmod 710 /run/podman # Debian makes it root's alone
