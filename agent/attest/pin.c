@@ -16,14 +16,17 @@
 
 #define STATUS_MAX 8192
 
-int writ_pin_read(const struct writ_pin *pin, const char *name, char *buf, size_t cap, size_t *n)
+static int open_file(const struct writ_pin *pin, const char *name)
 {
-	WRIT_AUTO(writ_closep) int fd = openat(pin->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return errno;
+	return openat(pin->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+/* From the start: the kernel makes the text anew. */
+static int read_whole(int fd, char *buf, size_t cap, size_t *n)
+{
 	ssize_t got;
 	do
-		got = read(fd, buf, cap);
+		got = pread(fd, buf, cap, 0);
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return errno;
@@ -32,6 +35,18 @@ int writ_pin_read(const struct writ_pin *pin, const char *name, char *buf, size_
 	buf[got] = '\0';
 	*n = (size_t)got;
 	return 0;
+}
+
+int writ_pin_read(const struct writ_pin *pin, const char *name, char *buf, size_t cap, size_t *n)
+{
+	WRIT_AUTO(writ_closep) int fd = open_file(pin, name);
+	return fd < 0 ? errno : read_whole(fd, buf, cap, n);
+}
+
+int writ_pin_read_cgroup(const struct writ_pin *pin, char *buf, size_t cap, size_t *n)
+{
+	return pin->cgroupfd < 0 ? writ_pin_read(pin, "cgroup", buf, cap, n)
+				 : read_whole(pin->cgroupfd, buf, cap, n);
 }
 
 writ_rc writ_pin_alive(const struct writ_pin *pin, struct writ_err *err)
@@ -52,8 +67,9 @@ void writ_pin_close(struct writ_pin *pin)
 {
 	writ_closep(&pin->pidfd);
 	writ_closep(&pin->dirfd);
+	writ_closep(&pin->cgroupfd);
 	writ_closep(&pin->programfd);
-	pin->pidfd = pin->dirfd = pin->programfd = -1;
+	pin->pidfd = pin->dirfd = pin->cgroupfd = pin->programfd = -1;
 	writ_freep(&pin->groups);
 	pin->groups = NULL;
 	pin->ngroups = 0;
@@ -82,8 +98,7 @@ writ_rc writ_pin_hold_program(struct writ_pin *pin, int aslr, struct writ_err *e
 	char byte;
 	if (!addresses_are_fixed(pin, aslr))
 		return WRIT_OK;
-	WRIT_AUTO(writ_closep)
-	int fd = openat(pin->dirfd, "maps", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	WRIT_AUTO(writ_closep) int fd = open_file(pin, "maps");
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
 		return writ_fail_errno(err, errno, "hold the program of process %d", (int)pin->pid);
 	/* Who may not read maps may not read auxv, and learns nothing that rests on it. */
@@ -190,13 +205,17 @@ static writ_rc open_process(struct writ_pin *pin, struct writ_err *err)
 		return writ_fail_errno(err, errno, "open %s", path);
 	/* Only now: alive after the open proves that the folder is the peer's, since a pid is not
 	 * given out again before its process was reaped. */
-	return writ_pin_alive(pin, err);
+	writ_rc rc = writ_pin_alive(pin, err);
+	if (rc == WRIT_OK)
+		pin->cgroupfd = open_file(pin, "cgroup");
+	return rc;
 }
 
 void writ_pin_rest(struct writ_pin *pin)
 {
 	writ_closep(&pin->dirfd);
-	pin->dirfd = -1;
+	writ_closep(&pin->cgroupfd);
+	pin->dirfd = pin->cgroupfd = -1;
 }
 
 writ_rc writ_pin_wake(struct writ_pin *pin, struct writ_err *err)
@@ -221,6 +240,7 @@ writ_rc writ_pin_open(const struct writ_pin_facts *peer, const struct writ_pin_r
 		.gid = peer->gid,
 		.pidfd = -1,
 		.dirfd = -1,
+		.cgroupfd = -1,
 		.programfd = -1 };
 	pin.pidfd = peer_pidfd(peer);
 	if (pin.pidfd < 0 && errno == ESRCH)
@@ -242,6 +262,6 @@ writ_rc writ_pin_open(const struct writ_pin_facts *peer, const struct writ_pin_r
 		pin.groups = writ_memdup(peer->groups, pin.ngroups * sizeof(gid_t));
 	*ret = pin;
 	pin.groups = NULL;
-	pin.pidfd = pin.dirfd = -1;
+	pin.pidfd = pin.dirfd = pin.cgroupfd = -1;
 	return WRIT_OK;
 }

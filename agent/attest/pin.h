@@ -40,6 +40,7 @@ struct writ_pin {
 	bool groups_cut; /* there were more than WRIT_PIN_GROUPS_MAX */
 	int pidfd;       /* owned */
 	int dirfd;       /* owned: /proc/PID of this very process; -1 while it rests */
+	int cgroupfd;    /* owned: its file "cgroup", open along with the folder; -1: not */
 	int programfd;   /* owned: maps of the program held by writ_pin_hold_program; -1: none */
 };
 
@@ -53,7 +54,7 @@ struct writ_pin_rules {
  * is gone. WRIT_EDENIED: /proc hides it. *ret needs writ_pin_close after WRIT_OK only. */
 WRIT_MUST writ_rc writ_pin_open(const struct writ_pin_facts *peer,
 	const struct writ_pin_rules *rules, struct writ_pin *ret, struct writ_err *err);
-/* A pin that rests holds one descriptor less; wake opens the folder again, as at first. Both are
+/* A pin that rests holds two descriptors less; wake opens the folder again, as at first. Both are
  * fine when it already is so; wake says when the process has ended. */
 void writ_pin_rest(struct writ_pin *pin);
 WRIT_MUST writ_rc writ_pin_wake(struct writ_pin *pin, struct writ_err *err);
@@ -81,6 +82,8 @@ WRIT_MUST writ_rc writ_pin_ids(
  * read(2) that has the room, so a second one could only find the end. Returns 0, or the errno of
  * the failure; E2BIG when the file is cap or longer. */
 int writ_pin_read(const struct writ_pin *pin, const char *name, char *buf, size_t cap, size_t *n);
+/* The same for the file "cgroup" as it is now, which a pin that is awake has open. */
+int writ_pin_read_cgroup(const struct writ_pin *pin, char *buf, size_t cap, size_t *n);
 void writ_pin_close(struct writ_pin *pin); /* idempotent */
 
 #endif

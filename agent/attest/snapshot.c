@@ -184,7 +184,7 @@ static void read_parts(const struct writ_pin *pin, const struct writ_ns_self *se
 	 * either. */
 	s->withheld[WRIT_PART_AUXV] = (uint64_t)(e == 0 && x->auxv_n == 0 ? EACCES : e);
 	s->withheld[WRIT_PART_CGROUP] =
-		(uint64_t)writ_pin_read(pin, "cgroup", x->text, sizeof(x->text), &x->text_n);
+		(uint64_t)writ_pin_read_cgroup(pin, x->text, sizeof(x->text), &x->text_n);
 }
 
 static struct writ_str put(uint8_t **at, const void *p, size_t n)
@@ -302,7 +302,7 @@ writ_rc writ_snapshot_recheck_place(
 		if ((uint64_t)e != s->withheld[WRIT_PART_NS + i] || (e == 0 && ns != s->ns[i]))
 			return moved(s, (enum writ_snapshot_part)(WRIT_PART_NS + i), err);
 	}
-	int e = writ_pin_read(pin, "cgroup", text, sizeof(text), &n);
+	int e = writ_pin_read_cgroup(pin, text, sizeof(text), &n);
 	if ((uint64_t)e != s->withheld[WRIT_PART_CGROUP] ||
 		(e == 0 && !writ_str_eq(writ_strn(text, n), s->cgroup)))
 		return moved(s, WRIT_PART_CGROUP, err);
