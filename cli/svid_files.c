@@ -44,8 +44,9 @@ static writ_rc check_name(const struct writ_svid_files *f, const char *name, str
 			  err, WRIT_EEXIST, "%s/%s links to '%s': move it away", f->dir, name, to);
 }
 
-/* The highest generation that is there, so that a restart goes on counting. */
-static void find_generation(struct writ_svid_files *f)
+/* Calls fn for each generation that is there; name is that of its folder. */
+static void each_generation(struct writ_svid_files *f,
+	void (*fn)(struct writ_svid_files *f, const char *name, uint64_t number))
 {
 	int fd = openat(f->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
@@ -57,11 +58,17 @@ static void find_generation(struct writ_svid_files *f)
 		if (writ_str_starts(s, WRIT_STR(PREFIX)) &&
 			writ_parse_u64(
 				writ_strn(s.p + sizeof(PREFIX) - 1, s.n - sizeof(PREFIX) + 1), 0,
-				UINT32_MAX, &g, NULL) == WRIT_OK &&
-			g > f->generation)
-			f->generation = g;
+				UINT32_MAX, &g, NULL) == WRIT_OK)
+			fn(f, e->d_name, g);
 	}
 	closedir(d);
+}
+
+/* A restart goes on counting. */
+static void count_on(struct writ_svid_files *f, const char *name, uint64_t number)
+{
+	(void)name;
+	f->generation = number > f->generation ? number : f->generation;
 }
 
 writ_rc writ_svid_files_open(const char *dir, struct writ_svid_files **ret, struct writ_err *err)
@@ -82,7 +89,7 @@ writ_rc writ_svid_files_open(const char *dir, struct writ_svid_files **ret, stru
 		writ_svid_files_close(f);
 		return rc;
 	}
-	find_generation(f);
+	each_generation(f, count_on);
 	*ret = f;
 	return WRIT_OK;
 }
@@ -119,25 +126,12 @@ static writ_rc write_generation(struct writ_svid_files *f, const char *folder,
 }
 
 /* Generations before the last one: a reader that opened a file there a moment ago keeps it. */
-static void drop_old(const struct writ_svid_files *f)
+static void drop_old(struct writ_svid_files *f, const char *name, uint64_t number)
 {
-	int fd = openat(f->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-	if (!d)
+	if (number + 1 >= f->generation)
 		return;
-	for (struct dirent *e = readdir(d); e; e = readdir(d)) {
-		struct writ_str s = writ_cstr(e->d_name);
-		uint64_t g;
-		if (!writ_str_starts(s, WRIT_STR(PREFIX)) ||
-			writ_parse_u64(
-				writ_strn(s.p + sizeof(PREFIX) - 1, s.n - sizeof(PREFIX) + 1), 0,
-				UINT32_MAX, &g, NULL) != WRIT_OK ||
-			g + 1 >= f->generation)
-			continue;
-		WRIT_AUTO(writ_freep) char *path = writ_fs_join(f->dir, e->d_name);
-		(void)!writ_fs_remove_tree(path, NULL);
-	}
-	closedir(d);
+	WRIT_AUTO(writ_freep) char *path = writ_fs_join(f->dir, name);
+	(void)!writ_fs_remove_tree(path, NULL);
 }
 
 writ_rc writ_svid_files_put(struct writ_svid_files *f, const struct writ_wl_update *u,
@@ -157,7 +151,7 @@ writ_rc writ_svid_files_put(struct writ_svid_files *f, const struct writ_wl_upda
 	}
 	if (rc != WRIT_OK)
 		return writ_wrap(err, rc, "-write %s", f->dir);
-	drop_old(f);
+	each_generation(f, drop_old);
 	return WRIT_OK;
 }
 

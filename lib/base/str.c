@@ -51,6 +51,18 @@ bool writ_str_cut(struct writ_str *s, char sep, struct writ_str *head)
 	return true;
 }
 
+bool writ_str_line(struct writ_str *s, struct writ_str *line)
+{
+	const char *lf = s->n ? memchr(s->p, '\n', s->n) : NULL;
+	if (!lf)
+		return false;
+	size_t n = (size_t)(lf - s->p);
+	*line = writ_strn(s->p, n && s->p[n - 1] == '\r' ? n - 1 : n);
+	s->p += n + 1;
+	s->n -= n + 1;
+	return true;
+}
+
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';

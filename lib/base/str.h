@@ -27,6 +27,9 @@ bool writ_str_ends(struct writ_str s, struct writ_str suffix);
 /* Cuts s at the first sep: *head gets what is before it, s what is after; false (and *head = s, s
  * empty) when there is none. */
 bool writ_str_cut(struct writ_str *s, char sep, struct writ_str *head);
+/* Cuts s behind its first line, which *line gets without its LF or CR LF; false: no line of s has
+ * ended yet. */
+bool writ_str_line(struct writ_str *s, struct writ_str *line);
 struct writ_str writ_str_trim(struct writ_str s); /* ASCII blanks, tabs, CR, LF at both ends */
 
 /* Whole-string decimal numbers; no sign, no blanks, no overflow: else WRIT_EINVAL with the text

@@ -10,18 +10,6 @@
 #define ODD_MAX    4096 /* bytes of chunk extensions and trailers */
 #define DIGITS_MAX 8    /* of a chunk's length */
 
-static bool take_line(struct writ_str *s, struct writ_str *line)
-{
-	const char *lf = s->n ? memchr(s->p, '\n', s->n) : NULL;
-	if (!lf)
-		return false;
-	size_t n = (size_t)(lf - s->p);
-	*line = writ_strn(s->p, n && s->p[n - 1] == '\r' ? n - 1 : n);
-	s->p += n + 1;
-	s->n -= n + 1;
-	return true;
-}
-
 static writ_rc parse_status(struct writ_str line, struct writ_http_head *h, struct writ_err *err)
 {
 	struct writ_str version, status;
@@ -75,10 +63,10 @@ writ_rc writ_http_parse_head(
 {
 	struct writ_http_head h = { 0 };
 	struct writ_str rest = bytes, line;
-	if (!take_line(&rest, &line))
+	if (!writ_str_line(&rest, &line))
 		return writ_fail(err, WRIT_EBUSY, "the head is not complete");
 	writ_rc rc = parse_status(line, &h, err);
-	while (rc == WRIT_OK && take_line(&rest, &line)) {
+	while (rc == WRIT_OK && writ_str_line(&rest, &line)) {
 		if (line.n) {
 			rc = parse_field(line, &h, err);
 			continue;

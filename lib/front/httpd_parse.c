@@ -40,19 +40,6 @@ static bool is_field(struct writ_str line)
 	return true;
 }
 
-/* The next line, without its CR LF; false: there is none yet. A bare LF ends a line too. */
-static bool take_line(struct writ_str *s, struct writ_str *line)
-{
-	const char *lf = memchr(s->p, '\n', s->n);
-	if (!lf)
-		return false;
-	size_t n = (size_t)(lf - s->p);
-	*line = writ_strn(s->p, n && s->p[n - 1] == '\r' ? n - 1 : n);
-	s->p += n + 1;
-	s->n -= n + 1;
-	return true;
-}
-
 static writ_rc parse_start(
 	struct writ_str line, struct writ_httpd_request *ret, struct writ_err *err)
 {
@@ -75,13 +62,13 @@ writ_rc writ_httpd_parse(
 {
 	struct writ_str line, rest = bytes;
 	struct writ_httpd_request req;
-	if (!bytes.n || !take_line(&rest, &line))
+	if (!bytes.n || !writ_str_line(&rest, &line))
 		return writ_fail(err, WRIT_EBUSY, "the head is not complete");
 	writ_rc rc = parse_start(line, &req, err);
 	if (rc != WRIT_OK)
 		return rc;
 	const char *headers = rest.p;
-	while (rest.n && take_line(&rest, &line)) {
+	while (rest.n && writ_str_line(&rest, &line)) {
 		if (!line.n) {
 			req.headers = writ_strn(headers, (size_t)(line.p - headers));
 			*ret = req;
@@ -97,7 +84,7 @@ struct writ_str writ_httpd_header(const struct writ_httpd_request *req, const ch
 {
 	struct writ_str rest = req->headers, line, key;
 	size_t n = strlen(name);
-	while (rest.n && take_line(&rest, &line)) {
+	while (rest.n && writ_str_line(&rest, &line)) {
 		if (writ_str_cut(&line, ':', &key) && key.n == n &&
 			strncasecmp(key.p, name, n) == 0)
 			return writ_str_trim(line);

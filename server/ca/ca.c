@@ -204,7 +204,7 @@ static void call(struct writ_ca *ca, int step, Writ__Signer__V1__Request *q)
 		failed(ca, rc, &err);
 }
 
-static char *unconst(const char *s)
+char *writ_ca_unconst(const char *s)
 {
 	union {
 		const char *in;
@@ -228,13 +228,13 @@ static void prepare(struct writ_ca *ca, int step, char *renew)
 	Writ__Signer__V1__PrepareCa p = WRIT__SIGNER__V1__PREPARE_CA__INIT;
 	Writ__Signer__V1__Request q = WRIT__SIGNER__V1__REQUEST__INIT;
 	int64_t now = writ_wall_s();
-	p.trust_domain = unconst(ca->config.trust_domain);
+	p.trust_domain = writ_ca_unconst(ca->config.trust_domain);
 	p.key_type = (int32_t)ca->config.key_type;
 	p.not_before = now - WRIT_CA_BACKDATE_S;
 	p.not_after = now + ca->config.ca_ttl_s;
-	p.country = unconst(ca->config.subject.country);
-	p.organization = unconst(ca->config.subject.organization);
-	p.common_name = unconst(ca->config.subject.common_name);
+	p.country = writ_ca_unconst(ca->config.subject.country);
+	p.organization = writ_ca_unconst(ca->config.subject.organization);
+	p.common_name = writ_ca_unconst(ca->config.subject.common_name);
 	p.renew_authority_id = renew;
 	q.op_case = WRIT__SIGNER__V1__REQUEST__OP_PREPARE_CA;
 	q.prepare_ca = &p;
@@ -372,7 +372,7 @@ static void rest(struct writ_ca *ca, int64_t wake)
 static void do_step(struct writ_ca *ca, enum writ_ca_step step, size_t which)
 {
 	switch (step) {
-	case WRIT_CA_PREPARE: prepare(ca, (int)step, unconst("")); return;
+	case WRIT_CA_PREPARE: prepare(ca, (int)step, writ_ca_unconst("")); return;
 	case WRIT_CA_RENEW: prepare(ca, (int)step, ca->cas[which].id); return;
 	case WRIT_CA_PUBLISH:
 		describe(ca, &ca->cas[which], true);

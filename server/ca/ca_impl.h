@@ -81,5 +81,7 @@ void writ_ca_own_done(struct writ_ca *ca);
 int64_t writ_ca_own_tick(struct writ_ca *ca, bool authority_changed);
 void writ_ca_advance(struct writ_ca *ca);
 void writ_ca_resync(struct writ_ca *ca); /* the signer is not what we thought it is: ask it */
+/* protobuf-c takes char * for what it only reads; NULL becomes "". */
+char *writ_ca_unconst(const char *s);
 
 #endif

@@ -15,16 +15,6 @@
 
 typedef Writ__Signer__V1__SignItem sign_item;
 
-/* protobuf-c takes char * for what it only reads. */
-static char *unconst(const char *s)
-{
-	union {
-		const char *in;
-		char *out;
-	} u = { .in = s ? s : "" };
-	return u.out;
-}
-
 static void finish(struct writ_ca_item *i, writ_rc rc, const struct writ_ca_issued *out,
 	const struct writ_err *err)
 {
@@ -89,15 +79,15 @@ static void fill(const struct writ_ca_item *i, int64_t now, sign_item *out)
 		uint8_t *out;
 	} spki = { .in = i->key->spki }, subject = { .in = i->subject.p };
 	writ__signer__v1__sign_item__init(out);
-	out->spiffe_id = unconst(i->spiffe_id);
+	out->spiffe_id = writ_ca_unconst(i->spiffe_id);
 	out->spki = (ProtobufCBinaryData){ i->key->spki_len, spki.out };
 	out->not_before = now - WRIT_CA_BACKDATE_S;
 	out->not_after = now + i->ttl_s;
 	out->dns = dns.out;
 	out->n_dns = i->n_dns;
 	out->subject = (ProtobufCBinaryData){ i->subject.n, i->subject.n ? subject.out : NULL };
-	out->entry_id = unconst(i->entry_id);
-	out->agent_id = unconst(i->agent_id);
+	out->entry_id = writ_ca_unconst(i->entry_id);
+	out->agent_id = writ_ca_unconst(i->agent_id);
 }
 
 static void fail_all(struct writ_ca_batch *b, writ_rc rc, const struct writ_err *err)

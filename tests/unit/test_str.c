@@ -204,11 +204,27 @@ static void interpreters_are_known_by_name_whatever_their_version(void **state)
 			fail_msg("%s", rows[i].path);
 }
 
+static void a_line_is_one_when_it_has_ended(void **state)
+{
+	struct writ_str line = { 0 }, s = WRIT_STR("a\r\n\nb\rc\n\r\nrest");
+	static const char *const want[] = { "a", "", "b\rc", "" };
+	(void)state;
+	for (size_t i = 0; i < WRIT_COUNT(want); i++) {
+		assert_true(writ_str_line(&s, &line));
+		assert_true(writ_str_eq(line, writ_cstr(want[i])));
+	}
+	assert_false(writ_str_line(&s, &line));
+	assert_true(writ_str_eq(s, WRIT_STR("rest")));
+	s = writ_cstr(NULL);
+	assert_false(writ_str_line(&s, &line));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(interpreters_are_known_by_name_whatever_their_version),
 		cmocka_unit_test(slices_compare_cut_and_trim),
+		cmocka_unit_test(a_line_is_one_when_it_has_ended),
 		cmocka_unit_test(numbers_are_decimal_whole_and_in_range),
 		cmocka_unit_test(durations_read_as_go_writes_them),
 		cmocka_unit_test(durations_print_short_and_read_back),
