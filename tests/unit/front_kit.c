@@ -2,14 +2,10 @@
 #include "front_kit.h"
 
 #include "check.h"
+#include "loop_kit.h"
 
-#include "base/clock.h"
-
-#include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define PATIENCE_MS 5000
 
 const char rig_hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
 
@@ -97,47 +93,22 @@ void rig_close(struct rig *x)
 
 void rig_turn(struct rig *x, int64_t ms)
 {
-	bool never = false;
-	(void)writ_loop_run_until(x->loop, &never, writ_mono_ms() + ms);
+	loop_kit_turn(x->loop, ms);
 }
 
 void rig_wait(struct rig *x, const int *counter, int n)
 {
-	int64_t until = writ_mono_ms() + PATIENCE_MS;
-	while (*counter < n && writ_mono_ms() < until)
-		rig_turn(x, 2);
-	if (*counter < n)
-		fail_msg("waited for %d, got %d (last: %s)", n, *counter, x->why);
+	loop_kit_count(x->loop, counter, n, x->why);
 }
 
 void rig_get(struct rig *x, int fd, void *p, size_t n)
 {
-	int64_t until = writ_mono_ms() + PATIENCE_MS;
-	size_t got = 0;
-	while (got < n && writ_mono_ms() < until) {
-		ssize_t k = recv(fd, (char *)p + got, n - got, MSG_DONTWAIT);
-		if (k == 0)
-			fail_msg("end after %zu of %zu bytes", got, n);
-		if (k > 0)
-			got += (size_t)k;
-		else
-			rig_turn(x, 1);
-	}
-	assert_int_equal(got, n);
+	loop_kit_get(x->loop, fd, p, n);
 }
 
 bool rig_over(struct rig *x, int fd)
 {
-	char c[4096];
-	int64_t until = writ_mono_ms() + PATIENCE_MS;
-	while (writ_mono_ms() < until) {
-		ssize_t k = recv(fd, c, sizeof(c), MSG_DONTWAIT);
-		if (k == 0 || (k < 0 && errno != EAGAIN))
-			return true;
-		if (k < 0)
-			rig_turn(x, 1);
-	}
-	return false;
+	return loop_kit_over(x->loop, fd);
 }
 
 static void on_done(

@@ -200,20 +200,6 @@ static void freed_in_every_state_it_leaves_nothing(void **state)
 	rig_close(&x);
 }
 
-static int set_up(void **state)
-{
-	(void)state;
-	kit_open();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	kit_close();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,5 +211,5 @@ int main(void)
 		cmocka_unit_test(a_silent_server_costs_no_more_than_the_deadline),
 		cmocka_unit_test(freed_in_every_state_it_leaves_nothing),
 	};
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, kit_set_up, kit_tear_down);
 }

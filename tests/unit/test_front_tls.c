@@ -367,20 +367,6 @@ static void a_raw_backend_that_dies_ends_the_connection(void **state)
 	rig_close(&x);
 }
 
-static int set_up(void **state)
-{
-	(void)state;
-	kit_open();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	kit_close();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -396,5 +382,5 @@ int main(void)
 		cmocka_unit_test(raw_bytes_and_their_end_pass_both_ways),
 		cmocka_unit_test(a_raw_backend_that_dies_ends_the_connection),
 	};
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, kit_set_up, kit_tear_down);
 }

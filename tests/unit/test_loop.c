@@ -3,35 +3,12 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "loop/loop.h"
+#include "loop_kit.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
-
-#define PATIENCE_MS 20000
-
-static int enter(void **state)
-{
-	struct writ_loop *l = NULL;
-	struct writ_err err;
-	if (writ_loop_new(&l, &err) != WRIT_OK)
-		return -1;
-	*state = l;
-	return 0;
-}
-
-static int leave(void **state)
-{
-	writ_loop_free(*state);
-	return 0;
-}
-
-static void run_until(struct writ_loop *l, const bool *flag)
-{
-	assert_true(writ_loop_run_until(l, flag, writ_mono_ms() + PATIENCE_MS));
-}
 
 /* --- tasks --- */
 
@@ -77,7 +54,7 @@ static void tasks_of_many_threads_arrive_in_the_order_of_each(void **state)
 			mail.notes[s][i] = (struct note){ { NULL, receive }, s, i };
 		assert_int_equal(pthread_create(&threads[s], NULL, send_all, mail.notes[s]), 0);
 	}
-	run_until(mail.loop, &mail.done);
+	loop_kit_until(mail.loop, &mail.done);
 	for (int s = 0; s < SENDERS; s++)
 		pthread_join(threads[s], NULL);
 	assert_int_equal(mail.total, SENDERS * EACH);
@@ -108,7 +85,7 @@ static void a_task_may_post_itself_again(void **state)
 	struct chain c = { .task.run = again, .loop = *state, .left = 1000 };
 	writ_loop_post(c.loop, &c.task);
 	assert_false(c.done);
-	run_until(c.loop, &c.done);
+	loop_kit_until(c.loop, &c.done);
 	assert_int_equal(c.left, -1);
 }
 
@@ -146,7 +123,7 @@ static void tasks_that_never_end_do_not_starve_timers(void **state)
 	struct writ_timer *t = writ_timer_new(*state, set_flag, &c.done);
 	writ_timer_start(t, 5);
 	writ_loop_post(c.loop, &c.task);
-	run_until(c.loop, &c.done);
+	loop_kit_until(c.loop, &c.done);
 	writ_timer_free(t);
 }
 
@@ -209,7 +186,7 @@ static void timers_fire_in_the_order_of_their_time(void **state)
 	struct writ_timer *last = writ_timer_new(*state, set_flag, &done);
 	writ_timer_start(last, 5);
 	writ_timer_start(last, 45);
-	run_until(*state, &done);
+	loop_kit_until(*state, &done);
 	assert_int_equal(n_fired, WRIT_COUNT(want));
 	assert_memory_equal(fired, want, sizeof(want));
 	assert_false(writ_timer_active(timers[0]));
@@ -242,7 +219,7 @@ static void a_timer_may_rearm_and_free_itself(void **state)
 	struct again_timer a = { .left = 5 };
 	a.t = writ_timer_new(*state, rearm, &a);
 	writ_timer_start(a.t, 0);
-	run_until(*state, &a.done);
+	loop_kit_until(*state, &a.done);
 }
 
 /* --- jobs, workers, signals --- */
@@ -280,7 +257,7 @@ static void jobs_work_elsewhere_and_end_on_the_loop(void **state)
 			(struct sum){ { NULL, square, squared, NULL }, *state, i, -1, &left, &all };
 		writ_job_run(*state, &sums[i].job);
 	}
-	run_until(*state, &all);
+	loop_kit_until(*state, &all);
 }
 
 static void freeing_the_loop_waits_for_jobs(void **state)
@@ -361,7 +338,7 @@ static void a_task_goes_to_a_worker_and_comes_back(void **state)
 	for (int i = 0; i < 200; i++) {
 		struct trip t = { .task.run = go, .loop = *state };
 		writ_worker_submit(w, &t.task);
-		run_until(*state, &t.back);
+		loop_kit_until(*state, &t.back);
 	}
 	writ_worker_stop(w);
 }
@@ -380,7 +357,7 @@ static void signals_are_events(void **state)
 	assert_ok(writ_signal_new(*state, SIGUSR1, note_signal, &got, &s, &err), err);
 	assert_int_equal(kill(getpid(), SIGUSR1), 0);
 	assert_false(got);
-	run_until(*state, &got);
+	loop_kit_until(*state, &got);
 	writ_signal_free(s);
 	assert_fails(writ_signal_new(*state, SIGKILL, note_signal, &got, &s, &err), WRIT_EIO, err,
 		"signal 9");
@@ -418,15 +395,15 @@ static void waiting_ends_at_once_when_it_has_come(void **state)
 		struct writ_timer *t = writ_timer_new(a.loop, ways[i], &a);
 		int64_t start = writ_mono_ms();
 		writ_timer_start(t, 0);
-		assert_true(writ_loop_run_until(a.loop, &a.done, start + PATIENCE_MS));
-		assert_in_range(writ_mono_ms() - start, 0, PATIENCE_MS / 2);
+		assert_true(writ_loop_run_until(a.loop, &a.done, start + LOOP_KIT_PATIENCE_MS));
+		assert_in_range(writ_mono_ms() - start, 0, LOOP_KIT_PATIENCE_MS / 2);
 		writ_timer_free(t);
 	}
 }
 
 int main(void)
 {
-#define ON_A_LOOP(test) cmocka_unit_test_setup_teardown(test, enter, leave)
+#define ON_A_LOOP(test) cmocka_unit_test_setup_teardown(test, loop_kit_enter, loop_kit_leave)
 	const struct CMUnitTest tests[] = {
 		ON_A_LOOP(tasks_of_many_threads_arrive_in_the_order_of_each),
 		ON_A_LOOP(a_task_may_post_itself_again),

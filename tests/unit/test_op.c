@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "loop/op.h"
+#include "loop_kit.h"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -89,27 +90,10 @@ static void begin(struct talk *t, struct writ_loop *l, int64_t deadline_ms)
 	assert_int_equal(t->completions, 0);
 }
 
-static int enter(void **state)
-{
-	struct writ_loop *l = NULL;
-	struct writ_err err;
-	if (writ_loop_new(&l, &err) != WRIT_OK)
-		return -1;
-	*state = l;
-	return 0;
-}
-
-static int leave(void **state)
-{
-	writ_loop_free(*state);
-	return 0;
-}
-
 static void finish(struct talk *t, struct writ_loop *l)
 {
-	bool later = false;
-	assert_true(writ_loop_run_until(l, &t->done, writ_mono_ms() + 20000));
-	(void)writ_loop_run_until(l, &later, writ_mono_ms() + 10);
+	loop_kit_until(l, &t->done);
+	loop_kit_turn(l, 10);
 	assert_int_equal(t->completions, 1);
 }
 
@@ -213,7 +197,7 @@ static void only_the_steps_of_the_table_are_legal(void **state)
 
 int main(void)
 {
-#define ON_A_LOOP(test) cmocka_unit_test_setup_teardown(test, enter, leave)
+#define ON_A_LOOP(test) cmocka_unit_test_setup_teardown(test, loop_kit_enter, loop_kit_leave)
 	const struct CMUnitTest tests[] = {
 		ON_A_LOOP(it_runs_through_its_states_and_completes_once),
 		ON_A_LOOP(a_deadline_ends_it_and_says_where_it_was),

@@ -2,34 +2,11 @@
 #include "check.h"
 
 #include "base/clock.h"
-#include "loop/loop.h"
+#include "loop_kit.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define PATIENCE_MS 20000
-
-static int enter(void **state)
-{
-	struct writ_loop *l = NULL;
-	struct writ_err err;
-	if (writ_loop_new(&l, &err) != WRIT_OK)
-		return -1;
-	*state = l;
-	return 0;
-}
-
-static int leave(void **state)
-{
-	writ_loop_free(*state);
-	return 0;
-}
-
-static void run_until(struct writ_loop *l, const bool *flag)
-{
-	assert_true(writ_loop_run_until(l, flag, writ_mono_ms() + PATIENCE_MS));
-}
 
 static void set_flag(void *arg)
 {
@@ -75,7 +52,7 @@ static void watch_close(struct watch *w)
 static void expect(struct watch *w, struct writ_loop *l, int events)
 {
 	w->hit = false;
-	run_until(l, &w->hit);
+	loop_kit_until(l, &w->hit);
 	assert_int_equal(w->seen, events);
 }
 
@@ -85,7 +62,7 @@ static void settle(struct writ_loop *l)
 	bool done = false;
 	struct writ_timer *t = writ_timer_new(l, set_flag, &done);
 	writ_timer_start(t, 10);
-	run_until(l, &done);
+	loop_kit_until(l, &done);
 	writ_timer_free(t);
 }
 
@@ -216,7 +193,7 @@ static void a_stale_event_does_not_reach_a_new_owner_of_the_number(void **state)
 		writ_poll_set(w->poll, WRIT_READABLE);
 		assert_int_equal(write(w->fd[1], "x", 1), 1);
 	}
-	run_until(p.loop, &p.done);
+	loop_kit_until(p.loop, &p.done);
 	assert_int_equal(p.calls, 1);
 	assert_int_equal(p.fresh.times, 0);
 	watch_close(&p.fresh);
@@ -240,7 +217,7 @@ static void what_cannot_be_watched_is_refused(void **state)
 
 int main(void)
 {
-#define ON_A_LOOP(test) cmocka_unit_test_setup_teardown(test, enter, leave)
+#define ON_A_LOOP(test) cmocka_unit_test_setup_teardown(test, loop_kit_enter, loop_kit_leave)
 	const struct CMUnitTest tests[] = {
 		ON_A_LOOP(a_poll_tells_readable_writable_and_hangup),
 		ON_A_LOOP(a_paused_poll_is_silent_and_resumes),

@@ -553,20 +553,6 @@ static void a_foreign_context_follows_the_same_rules(void **state)
 	SSL_CTX_free(ctx);
 }
 
-static int set_up(void **state)
-{
-	(void)state;
-	kit_open();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	kit_close();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -586,5 +572,5 @@ int main(void)
 		cmocka_unit_test(big_writes_go_in_pieces),
 		cmocka_unit_test(a_foreign_context_follows_the_same_rules),
 	};
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, kit_set_up, kit_tear_down);
 }

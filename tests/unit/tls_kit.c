@@ -41,6 +41,20 @@ void kit_close(void)
 	}
 }
 
+int kit_set_up(void **state)
+{
+	(void)state;
+	kit_open();
+	return 0;
+}
+
+int kit_tear_down(void **state)
+{
+	(void)state;
+	kit_close();
+	return 0;
+}
+
 struct writ_svid *kit_svid(int ca, const char *id, int64_t not_after)
 {
 	struct writ_err err;

@@ -15,6 +15,8 @@ enum {
 
 void kit_open(void); /* stops the wall clock at FORGE_NOW */
 void kit_close(void);
+int kit_set_up(void **state); /* the same, for a group of tests */
+int kit_tear_down(void **state);
 struct writ_svid *kit_svid(
 	int ca, const char *id, int64_t not_after); /* 0: an hour from now; owned */
 struct writ_bundles *kit_bundles(int ca);           /* one bundle; owned */

@@ -2,8 +2,8 @@
 #include "ux.h"
 
 #include "check.h"
+#include "loop_kit.h"
 
-#include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
 
@@ -102,18 +102,12 @@ void ux_close(struct ux *x)
 
 void ux_turn(struct ux *x, int64_t ms)
 {
-	bool never = false;
-	(void)writ_loop_run_until(x->loop, &never, writ_mono_ms() + ms);
+	loop_kit_turn(x->loop, ms);
 }
 
-/* Until *counter is n. */
 void ux_wait(struct ux *x, const int *counter, int n)
 {
-	int64_t until = writ_mono_ms() + UX_PATIENCE_MS;
-	while (*counter < n && writ_mono_ms() < until)
-		ux_turn(x, 2);
-	if (*counter < n)
-		fail_msg("waited for %d, got %d (last: %s)", n, *counter, x->why);
+	loop_kit_count(x->loop, counter, n, x->why);
 }
 
 int ux_dial(const struct ux *x)
@@ -134,36 +128,14 @@ void ux_put(int fd, const void *p, size_t n)
 	assert_int_equal(send(fd, p, n, MSG_NOSIGNAL), n);
 }
 
-/* Exactly n bytes, turning the loop meanwhile. */
 void ux_get(struct ux *x, int fd, void *p, size_t n)
 {
-	int64_t until = writ_mono_ms() + UX_PATIENCE_MS;
-	size_t got = 0;
-	while (got < n && writ_mono_ms() < until) {
-		ssize_t k = recv(fd, (char *)p + got, n - got, MSG_DONTWAIT);
-		if (k == 0)
-			fail_msg("end after %zu of %zu bytes", got, n);
-		if (k > 0)
-			got += k;
-		else
-			ux_turn(x, 1);
-	}
-	assert_int_equal(got, n);
+	loop_kit_get(x->loop, fd, p, n);
 }
 
-/* True when the far side of fd has closed it. */
 bool ux_over(struct ux *x, int fd)
 {
-	char c[4096];
-	int64_t until = writ_mono_ms() + UX_PATIENCE_MS;
-	while (writ_mono_ms() < until) {
-		ssize_t k = recv(fd, c, sizeof(c), MSG_DONTWAIT);
-		if (k == 0 || (k < 0 && errno != EAGAIN))
-			return true;
-		if (k < 0)
-			ux_turn(x, 1);
-	}
-	return false;
+	return loop_kit_over(x->loop, fd);
 }
 
 int ux_open_fds(void)
