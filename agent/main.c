@@ -26,14 +26,6 @@ struct program {
 	struct writ_err why; /* the agent could not go on */
 };
 
-static void on_fatal(void *arg, const struct writ_err *err)
-{
-	struct program *p = arg;
-	WRIT_LOG(ERROR, "agent.fatal", WRIT_KV("error", err->msg));
-	p->why = *err;
-	writ_daemon_begin_stop(p->daemon);
-}
-
 /* From here on units that come after ours find an agent with an identity. */
 static void on_identity(void *arg)
 {
@@ -50,6 +42,15 @@ static void on_without(void *arg, const struct writ_err *why)
 		return;
 	WRIT_AUTO(writ_freep) char *status = writ_asprintf("no identity yet: %s", why->msg);
 	writ_daemon_waits(p->daemon, status, START_PATIENCE_MS);
+}
+
+static void on_fatal(void *arg, const struct writ_err *err)
+{
+	struct program *p = arg;
+	WRIT_LOG(ERROR, "agent.fatal", WRIT_KV("error", err->msg));
+	p->why = *err;
+	on_without(p, err);
+	writ_daemon_begin_stop(p->daemon);
 }
 
 static bool is_ready(void *arg)

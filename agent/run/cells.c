@@ -159,7 +159,8 @@ writ_rc writ_cell_put(struct writ_cells *c, const char *id, pid_t pid, struct wr
 		return writ_fail(err, WRIT_EPRECOND,
 			"move the command into its cgroup: process %d has capabilities, and this "
 			"kernel wants CAP_SYS_NICE of who moves it where the cpuset controller is "
-			"on; launch it without capabilities, or use a later kernel",
+			"on; give the agent that right (the drop-in writ-agent-run.conf does), or "
+			"launch it without capabilities",
 			(int)pid);
 	return e ? cannot(e, "move the command into its cgroup", err) : WRIT_OK;
 }

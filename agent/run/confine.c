@@ -88,7 +88,7 @@ static writ_rc keep_one_folder(const char *root, struct writ_err *err)
 
 writ_rc writ_keeper_confine(const char *root, struct writ_err *err)
 {
-	writ_rc rc = writ_caps_keep(WRIT_CAP(CAP_DAC_OVERRIDE), err);
+	writ_rc rc = writ_caps_keep(WRIT_CAP(CAP_DAC_OVERRIDE) | WRIT_CAP(CAP_SYS_NICE), err);
 	if (rc == WRIT_OK)
 		rc = keep_one_folder(root, err);
 	return rc == WRIT_OK ? writ_filter_load(&filter, err) : rc;

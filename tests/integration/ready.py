@@ -69,6 +69,7 @@ class Ready(Case):
         self.assertIn("the server refuses the join token", run.err)
         self.assertFalse(self.is_told_ready())
         self.assertIn("STOPPING=1", self.told.lines)
+        self.assertIn("the server refuses the join token", [line for line in self.told.lines if line.startswith("STATUS=")][-1])
 
     def test_2_no_server_is_waited_for_in_bounds(self):
         token = self.token(self.world.token())

@@ -359,16 +359,22 @@ class NotRoot(unittest.TestCase):
         return w.scene.run([writ, "run", "-as", AS, "--", writ, "svid", "fetch"], env=w.endpoint, uid=ALICE)
 
     def test_one_capability_is_enough(self):
-        w, writ = self.world("sys_ptrace", "dac_read_search", "dac_override")
+        self.keeper_alone_has(1 << 1, "dac_override")
+
+    def test_what_the_drop_in_gives_is_the_keepers_alone(self):
+        self.keeper_alone_has(1 << 1 | 1 << 23, "dac_override", "sys_nice")
+
+    def keeper_alone_has(self, mask, *caps):
+        w, writ = self.world("sys_ptrace", "dac_read_search", *caps)
         wait_for(lambda: self.run_as(w, writ).returncode == 0, 10, "a launch works")
         keeper = w.agent.run.children()["writ-run-keeper"][0]
         status = dict(line.split(":\t", 1) for line in Path(f"/proc/{keeper}/status").read_text().splitlines())
-        self.assertEqual([int(status[f"Cap{s}"], 16) for s in ("Prm", "Eff", "Inh", "Amb")], [2, 2, 0, 0])
+        self.assertEqual([int(status[f"Cap{s}"], 16) for s in ("Prm", "Eff", "Inh", "Amb")], [mask, mask, 0, 0])
         self.assertEqual((status["NoNewPrivs"], status["Seccomp"], status["Threads"]), ("1", "2", "1"))
         for name, pids in w.agent.run.children().items():
             for pid in pids if name != "writ-run-keeper" else []:
                 caps = re.search(r"CapPrm:\t(\w+)", Path(f"/proc/{pid}/status").read_text())[1]
-                self.assertFalse(int(caps, 16) & 2, f"{name} has what only the keeper needs")
+                self.assertFalse(int(caps, 16) & mask, f"{name} has what only the keeper needs")
 
     def test_without_it_the_text_says_what_to_do(self):
         w, writ = self.world("sys_ptrace", "dac_read_search")
