@@ -214,11 +214,15 @@ void writ_cache_abort(struct writ_cache *c)
 void writ_cache_set_bundle(struct writ_cache *c, struct writ_bundle *b)
 {
 	bool same = c->bundle && writ_bundle_same_cas(c->bundle, b);
+	bool same_taint =
+		c->bundle ? writ_bundle_same_taint(c->bundle, b) : !writ_bundle_has_taint(b);
 	writ_bundle_ref(b);
 	writ_bundle_unref(c->bundle);
 	c->bundle = b;
 	if (!same)
 		writ_cache_notice(c);
+	if (!same_taint)
+		writ_cache_renew_tainted(c);
 }
 
 bool writ_cache_is_synced(const struct writ_cache *c)

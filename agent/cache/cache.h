@@ -11,8 +11,10 @@
 #include "spiffe/bundle.h"
 
 #define WRIT_CACHE_ENTRIES_MAX  100000
-#define WRIT_CACHE_PREFETCH_MAX 1000 /* kept ready without being asked for; more only on demand */
-#define WRIT_MATCHES_MAX        256  /* identities of one caller; further ones are left out */
+#define WRIT_CACHE_PREFETCH_MAX 1000  /* kept ready without being asked for; more only on demand */
+#define WRIT_TAINT_SPREAD_MS    10000 /* so that a server does not get all at once */
+#define WRIT_TAINT_AGAIN_MS     30000 /* when the new SVID is signed by such an authority as well */
+#define WRIT_MATCHES_MAX        256   /* identities of one caller; further ones are left out */
 
 struct writ_cache;
 
@@ -78,7 +80,8 @@ WRIT_MUST writ_rc writ_cache_put(
 void writ_cache_remove(struct writ_cache *c, struct writ_str id);
 void writ_cache_commit(struct writ_cache *c);
 void writ_cache_abort(struct writ_cache *c);
-/* Takes a reference. Same authorities as before: nothing happens. */
+/* Takes a reference. Same authorities as before: workloads are given nothing anew. SVIDs that rest
+ * on an authority which is tainted from now on are renewed within WRIT_TAINT_SPREAD_MS. */
 void writ_cache_set_bundle(struct writ_cache *c, struct writ_bundle *b);
 
 /* --- fetching --- */

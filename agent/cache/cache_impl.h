@@ -34,5 +34,7 @@ void writ_cache_forget(struct writ_cache *c, struct writ_entry *e); /* it is gon
 /* To the entry that took its place: served on, and renewed at once. */
 void writ_cache_move_svid(struct writ_cache *c, struct writ_entry *from, struct writ_entry *to);
 void writ_cache_on_timer(void *arg);
+/* The bundle's taint has changed: what a tainted authority signed is renewed now. */
+void writ_cache_renew_tainted(struct writ_cache *c);
 
 #endif

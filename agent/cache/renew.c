@@ -131,6 +131,39 @@ static void landed(struct writ_cache *c, struct writ_entry *e)
 	recount(c, e);
 }
 
+/* Does its SVID rest on a tainted authority? The chain is read anew: taint is rare. */
+static bool is_tainted(const struct writ_cache *c, const struct writ_entry *e)
+{
+	struct writ_cert *chain[WRIT_CHAIN_MAX];
+	size_t n;
+	if (!e->key || !c->bundle || !writ_bundle_has_taint(c->bundle) ||
+		writ_certs_parse(e->chain, e->chain_len, chain, WRIT_CHAIN_MAX, &n, NULL) !=
+			WRIT_OK)
+		return false;
+	bool is = writ_bundle_taints(c->bundle, chain, n);
+	writ_certs_unref(chain, n);
+	return is;
+}
+
+/* Not later than in so many ms. */
+static void hasten(struct writ_cache *c, struct writ_entry *e, int64_t wait_ms)
+{
+	int64_t at = writ_wall_ms() + wait_ms;
+	if (at < e->renew_at_ms)
+		e->renew_at_ms = at;
+	alarm_at(c, e->renew_at_ms);
+}
+
+void writ_cache_renew_tainted(struct writ_cache *c)
+{
+	struct writ_entry *e;
+	size_t i = 0;
+	while ((e = writ_map_next(&c->by_id, &i, NULL)) != NULL) {
+		if (is_tainted(c, e))
+			hasten(c, e, (int64_t)writ_rand_below(WRIT_TAINT_SPREAD_MS));
+	}
+}
+
 void writ_cache_fetched(struct writ_cache *c, struct writ_entry *e, const struct writ_fetched *f)
 {
 	uint8_t *slot = e->key;
@@ -162,6 +195,9 @@ void writ_cache_fetched(struct writ_cache *c, struct writ_entry *e, const struct
 	e->renew_at_ms =
 		writ_svid_renew_at_ms(f->not_before, f->not_after, (unsigned)writ_rand_below(1000));
 	alarm_at(c, e->renew_at_ms);
+	/* It was on its way, or the server goes on with that authority: not at once again. */
+	if (is_tainted(c, e))
+		hasten(c, e, writ_jitter(WRIT_TAINT_AGAIN_MS, 250));
 	writ_cache_touch(c, e);
 	writ_entry_unref(e);
 }

@@ -65,6 +65,8 @@ struct writ_link {
 	bool svid_refused, proof_refused; /* the server does not take the SVID; nor the key */
 	enum link_by by;                  /* the join under way */
 	bool bundle_came;                 /* while LINK_BUNDLE */
+	bool hurried; /* a tainted SVID was renewed before its time, and the next one may be no
+			 better */
 	bool fatal, banned;
 	unsigned closings; /* channels whose close is not done */
 	struct writ_link_stats stats;

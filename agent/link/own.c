@@ -253,12 +253,31 @@ void writ__link_saved(struct writ_link *l, const struct writ_err *err)
 	writ__link_reconnect(l);
 }
 
+/* Does the agent's SVID rest on an authority that the server no longer stands by? */
+static bool is_tainted(const struct writ_link *l)
+{
+	return l->state.svid && l->state.bundle &&
+		writ_bundle_taints(l->state.bundle, l->state.svid->chain, l->state.svid->n_chain);
+}
+
+static void say_tainted(const struct writ_bundle *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (b->tainted[i])
+			WRIT_LOG(WARN, "bundle.tainted",
+				WRIT_KV("authority", writ_cert_ski_hex(b->cas[i])),
+				WRIT_KV("do", "what it has signed is renewed now"));
+}
+
 void writ__link_new_bundle(struct writ_link *l, struct writ_bundle *b)
 {
 	writ_bundle_ref(b);
 	writ_bundle_unref(l->state.bundle);
 	l->state.bundle = b;
 	WRIT_LOG(INFO, "bundle.changed", WRIT_KV("sequence", b->sequence), WRIT_KV("cas", b->n));
+	say_tainted(b);
+	if (l->at == LINK_UP && is_tainted(l))
+		writ__link_plan_renewal(l);
 	writ__link_save(l);
 }
 
@@ -269,6 +288,12 @@ void writ__link_plan_renewal(struct writ_link *l)
 	int64_t at = writ_svid_renew_at_ms(writ_svid_not_before(l->state.svid),
 		writ_svid_not_after(l->state.svid), (unsigned)writ_rand_below(1000));
 	int64_t wait = at - writ_wall_ms();
+	l->hurried = l->hurried && is_tainted(l);
+	if (is_tainted(l)) {
+		int64_t soon = l->hurried ? writ_jitter(WRIT_TAINT_AGAIN_MS, 250)
+					  : (int64_t)writ_rand_below(WRIT_TAINT_SPREAD_MS);
+		wait = wait < soon ? wait : soon;
+	}
 	/* Not too far ahead: the wall clock may be set. */
 	writ_timer_start(l->renew, wait < 1 ? 1 : wait > 60000 ? 60000 : wait);
 }
@@ -393,7 +418,8 @@ void writ__link_on_renew(void *arg)
 		return;
 	int64_t not_before = writ_svid_not_before(l->state.svid);
 	int64_t life = writ_svid_not_after(l->state.svid) - not_before;
-	if (writ_wall_s() < not_before + life * 3 / 10) { /* a long wait was cut */
+	l->hurried = is_tainted(l);
+	if (!l->hurried && writ_wall_s() < not_before + life * 3 / 10) { /* a long wait was cut */
 		writ__link_plan_renewal(l);
 		return;
 	}

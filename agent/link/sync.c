@@ -90,7 +90,7 @@ static void take_bundle(struct writ_sync *s, const Spire__Api__Types__Bundle *m)
 		return;
 	}
 	const struct writ_bundle *old = writ_cache_bundle(s->cfg.cache);
-	bool is_new = !old || !writ_bundle_same_cas(old, b);
+	bool is_new = !old || !writ_bundle_same_cas(old, b) || !writ_bundle_same_taint(old, b);
 	s->bundle_sequence = m->sequence_number;
 	s->have_bundle = true;
 	writ_cache_set_bundle(s->cfg.cache, b);

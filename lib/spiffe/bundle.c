@@ -140,6 +140,44 @@ bool writ_bundle_same_cas(const struct writ_bundle *a, const struct writ_bundle 
 	return true;
 }
 
+/* By key: an authority may be there with two certificates. */
+static bool is_tainted_key(const struct writ_bundle *b, const char *key_id)
+{
+	for (size_t i = 0; i < b->n && *key_id; i++)
+		if (b->tainted[i] && strcmp(writ_cert_ski_hex(b->cas[i]), key_id) == 0)
+			return true;
+	return false;
+}
+
+static bool has_taint_of(const struct writ_bundle *a, const struct writ_bundle *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (b->tainted[i] && !is_tainted_key(a, writ_cert_ski_hex(b->cas[i])))
+			return false;
+	return true;
+}
+
+bool writ_bundle_same_taint(const struct writ_bundle *a, const struct writ_bundle *b)
+{
+	return has_taint_of(a, b) && has_taint_of(b, a);
+}
+
+bool writ_bundle_has_taint(const struct writ_bundle *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (b->tainted[i])
+			return true;
+	return false;
+}
+
+bool writ_bundle_taints(const struct writ_bundle *b, struct writ_cert *const *chain, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (is_tainted_key(b, writ_cert_aki_hex(chain[i])))
+			return true;
+	return false;
+}
+
 struct writ_bundles *writ_bundles_new(void)
 {
 	struct writ_bundles *s = writ_alloc(sizeof(*s));

@@ -45,6 +45,13 @@ struct writ_bundle *writ_bundle_ref(struct writ_bundle *b);
 void writ_bundle_unref(struct writ_bundle *b);
 void writ_bundle_unrefp(struct writ_bundle **b);
 bool writ_bundle_same_cas(const struct writ_bundle *a, const struct writ_bundle *b);
+/* Are the same ones tainted? What taint is: the operator no longer stands by what that authority
+ * has signed; it holds until the authority goes, and what it signed is to be renewed before. */
+bool writ_bundle_same_taint(const struct writ_bundle *a, const struct writ_bundle *b);
+bool writ_bundle_has_taint(const struct writ_bundle *b);
+/* Does the key of a tainted authority stand behind one of these certificates? By key identifiers:
+ * for chains that are verified already. */
+bool writ_bundle_taints(const struct writ_bundle *b, struct writ_cert *const *chain, size_t n);
 
 /* Bundles by trust domain name. Immutable once shared; with copies for a change. */
 struct writ_bundles {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "check.h"
+#include "forge.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rand.h"
-#include "cache/cache.h"
+#include "cache/cache_impl.h"
 
 #include <stdio.h>
 
@@ -384,6 +385,103 @@ static void test_a_changed_entry_keeps_its_svid_until_the_new_one(void **state)
 	stop(&f);
 }
 
+/* Two authorities, and a leaf by each. */
+struct authorities {
+	struct writ_key *key[2];
+	struct writ_cert *ca[2], *leaf[2];
+};
+
+static void make_authorities(struct authorities *a)
+{
+	static const char *const names[] = { "one", "two" };
+	for (int i = 0; i < 2; i++) {
+		a->key[i] = forge_key(WRIT_KEY_P256);
+		struct forge ca = forge_ca(names[i], a->key[i]);
+		a->ca[i] = forge_cert(&ca);
+		struct forge leaf = forge_leaf("spiffe://td/w", a->key[i], names[i], a->key[i]);
+		a->leaf[i] = forge_cert(&leaf);
+		assert_true(a->ca[i] && a->leaf[i]);
+	}
+}
+
+static void free_authorities(struct authorities *a)
+{
+	for (int i = 0; i < 2; i++) {
+		writ_key_unref(a->key[i]);
+		writ_cert_unref(a->ca[i]);
+		writ_cert_unref(a->leaf[i]);
+	}
+}
+
+static void set_bundle(struct fixture *f, const struct authorities *a, bool one, bool two)
+{
+	const bool tainted[] = { one, two };
+	struct writ_bundle *b;
+	struct writ_err err = { 0 };
+	assert_ok(writ_bundle_new(WRIT_STR("td"), a->ca, tainted, 2, 1, 0, &b, &err), err);
+	writ_cache_set_bundle(f->cache, b);
+	writ_bundle_unref(b);
+}
+
+/* What the server answers: an SVID by that authority, good for an hour. */
+static void feed_by(struct fixture *f, struct writ_entry *e, const struct writ_cert *leaf)
+{
+	struct writ_str der = writ_cert_der(leaf);
+	const struct writ_fetched got = { .key = (const uint8_t *)"key",
+		.key_len = 3,
+		.chain = (const uint8_t *)der.p,
+		.chain_len = der.n,
+		.not_before = writ_wall_s(),
+		.not_after = writ_wall_s() + 3600 };
+	writ_cache_fetched(f->cache, e, &got);
+}
+
+static void test_what_a_tainted_authority_signed_is_renewed_soon(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct authorities a;
+	struct writ_entry *e[3];
+	int64_t now = FORGE_NOW * 1000, usual = now + 1080000; /* 30 % of an hour */
+	writ_clock_set_wall_ms(now);
+	start(&f, 0);
+	make_authorities(&a);
+	writ_cache_begin(f.cache, true);
+	assert_int_equal(put(&f, "1", "", 1, 0, "u:1"), WRIT_OK);
+	assert_int_equal(put(&f, "2", "", 1, 0, "u:2"), WRIT_OK);
+	assert_int_equal(put(&f, "3", "", 1, 0, "u:3"), WRIT_OK);
+	writ_cache_commit(f.cache);
+	set_bundle(&f, &a, false, false);
+	assert_int_equal(writ_cache_next(f.cache, e, 3), 3);
+	feed_by(&f, e[0], a.leaf[0]);
+	feed_by(&f, e[1], a.leaf[1]);
+	assert_true(e[0]->renew_at_ms >= usual && e[1]->renew_at_ms >= usual);
+	set_bundle(&f, &a, true, false);
+	assert_true(e[0]->renew_at_ms < now + WRIT_TAINT_SPREAD_MS);
+	assert_true(e[1]->renew_at_ms >= usual);
+	int64_t at = e[0]->renew_at_ms;
+	set_bundle(&f, &a, true, false); /* nothing new: not hastened once more */
+	assert_int_equal(e[0]->renew_at_ms, at);
+	/* One that was on its way, and a server that goes on with that authority: later, and not at
+	 * once. */
+	feed_by(&f, e[2], a.leaf[0]);
+	assert_true(e[2]->renew_at_ms > now + WRIT_TAINT_AGAIN_MS / 2);
+	assert_true(e[2]->renew_at_ms < now + WRIT_TAINT_AGAIN_MS * 2);
+	/* It is served until the next one is there. */
+	assert_true(writ_entry_is_ready(e[0], writ_wall_s()));
+	/* The renewal comes; what is signed by the other one is renewed as usual. */
+	writ_clock_set_wall_ms(now + WRIT_TAINT_SPREAD_MS);
+	struct writ_entry *due[3];
+	writ_cache_on_timer(f.cache);
+	size_t n = writ_cache_next(f.cache, due, 3);
+	assert_int_equal(n, 1);
+	assert_ptr_equal(due[0], e[0]);
+	feed_by(&f, due[0], a.leaf[1]);
+	assert_true(e[0]->renew_at_ms >= usual);
+	stop(&f);
+	free_authorities(&a);
+}
+
 static void test_slots_are_wiped_and_used_again(void **state)
 {
 	(void)state;
@@ -419,6 +517,7 @@ int main(void)
 		cmocka_unit_test(test_beyond_the_limit_only_on_demand),
 		cmocka_unit_test(test_one_that_goes_while_its_svid_flies_is_dropped),
 		cmocka_unit_test(test_a_changed_entry_keeps_its_svid_until_the_new_one),
+		cmocka_unit_test(test_what_a_tainted_authority_signed_is_renewed_soon),
 		cmocka_unit_test(test_slots_are_wiped_and_used_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

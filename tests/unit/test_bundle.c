@@ -335,6 +335,37 @@ static void sets_change_by_copies(void **state)
 	writ_bundles_unref(four);
 }
 
+static void taint_reaches_what_the_key_has_signed(void **state)
+{
+	(void)state;
+	struct writ_bundle *none, *one, *two;
+	struct writ_err err;
+	struct writ_cert *const cas[] = { f.ca, f.ca2 };
+	const bool first[] = { true, false }, second[] = { false, true };
+	none = bundle_of(cas, 2, 0, 0);
+	assert_ok(writ_bundle_new(WRIT_STR("td"), cas, first, 2, 0, 0, &one, &err), err);
+	assert_ok(writ_bundle_new(WRIT_STR("td"), cas, second, 2, 0, 0, &two, &err), err);
+	assert_false(writ_bundle_has_taint(none));
+	assert_true(writ_bundle_has_taint(two));
+	assert_true(writ_bundle_same_taint(none, none) && writ_bundle_same_taint(two, two));
+	assert_false(writ_bundle_same_taint(none, one) || writ_bundle_same_taint(one, none));
+	assert_false(writ_bundle_same_taint(one, two));
+	/* The leaf is by the second one. */
+	assert_false(writ_bundle_taints(none, &f.leaf, 1));
+	assert_false(writ_bundle_taints(one, &f.leaf, 1));
+	assert_true(writ_bundle_taints(two, &f.leaf, 1));
+	assert_false(writ_bundle_taints(two, &f.leaf, 0));
+	struct forge l = forge_leaf("spiffe://td/x", f.key, "two", f.other);
+	l.no_aki = true;
+	struct writ_cert *unsaid = forge_cert(&l);
+	if (unsaid)
+		assert_false(writ_bundle_taints(two, &unsaid, 1));
+	writ_cert_unref(unsaid);
+	writ_bundle_unref(none);
+	writ_bundle_unref(one);
+	writ_bundle_unref(two);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -345,6 +376,7 @@ int main(void)
 		cmocka_unit_test(framing_is_exact),
 		cmocka_unit_test(limits_hold),
 		cmocka_unit_test(taint_follows_the_certificate),
+		cmocka_unit_test(taint_reaches_what_the_key_has_signed),
 		cmocka_unit_test(sets_change_by_copies),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
