@@ -10,6 +10,8 @@ from kit.proc import BIN, IS_ROOT, wait_for
 from kit.world import MINE, TD, Case, main, other_uid
 
 FOREIGN = f"spiffe://{TD}/foreign/"
+SOON_S = 15  # what takes milliseconds on an idle machine
+PATIENCE = "15s"  # of the workload's command: a refusal is what counts, and a busy machine takes seconds
 
 
 class Explain(Case):
@@ -34,7 +36,7 @@ class Explain(Case):
         return json.loads(self.operator(*argv, "-o", "json"))
 
     def fetch(self, program=None, uid=None):
-        return self.world.scene.run([program or self.tool, "svid", "fetch", "-timeout", "5s"], env=self.world.endpoint,
+        return self.world.scene.run([program or self.tool, "svid", "fetch", "-timeout", PATIENCE], env=self.world.endpoint,
                                     uid=uid or self.uid)
 
     def refuse(self, program=None):
@@ -56,11 +58,11 @@ class Explain(Case):
             self.assertEqual(fix, self.asked("explain", trace)["fix"])
             done = self.world.scene.run(["sh", "-c", fix], env={**self.agent_admin, "PATH": f"{BIN}:{os.environ['PATH']}"})
             self.assertEqual(done.returncode, 0, done.stderr)
-            wait_for(lambda: self.asked("explain", trace)["verdict"] == "match", 5, "the mended entry matches")
+            wait_for(lambda: self.asked("explain", trace)["verdict"] == "match", SOON_S, "the mended entry matches")
             text = self.operator("explain", trace[:24].lower())
             self.assertRegex(text, rf"match     entry {entry} ")
             self.assertNotRegex(text, "(?m)^fix")
-            done = wait_for(lambda: (lambda d: d if d.returncode == 0 else None)(self.fetch()), 5, "an identity")
+            done = wait_for(lambda: (lambda d: d if d.returncode == 0 else None)(self.fetch()), SOON_S, "an identity")
             self.assertIn(f"spiffe://{TD}/mended", done.stdout)
             shown = self.world.writ("entry", "show", "-entryID", entry)
             self.assertIn(f"spiffe://{TD}/mended", shown)
@@ -78,7 +80,7 @@ class Explain(Case):
         self.assertEqual(answer["verdict"], "no entry matches")
         self.assertIn(f"-selector unix:uid:{self.uid}", answer["fix"])
         entry = self.world.entry("sleeper", f"unix:uid:{self.uid}")
-        wait_for(lambda: self.asked("explain", "--pid", sleeper.pid)["verdict"] == "match", 5, "match")
+        wait_for(lambda: self.asked("explain", "--pid", sleeper.pid)["verdict"] == "match", SOON_S, "match")
         self.world.writ("entry", "delete", "-entryID", entry)
         sleeper.kill()
         self.operator("explain", "--pid", sleeper.pid, code=3)
@@ -110,7 +112,7 @@ class Explain(Case):
             shutil.copy(BIN / "writ", program)
             program.chmod(0o755)
             _, trace = self.refuse(program)
-            line = wait_for(lambda t=trace: self.line_of(t), 5, "the line of the log")
+            line = wait_for(lambda t=trace: self.line_of(t), SOON_S, "the line of the log")
             self.assertEqual(line["msg"], "workload.denied")
             text = self.operator("explain", trace)
             self.assertNotIn("\x1b", text)
@@ -120,7 +122,8 @@ class Explain(Case):
             self.assertNotEqual(json.loads(line)["msg"], "forged")
 
     def lines(self):
-        return self.world.agent.run.err.splitlines()
+        """Whole lines only: the last one may be on its way."""
+        return self.world.agent.run.err.rpartition("\n")[0].splitlines()
 
     def line_of(self, trace):
         for line in self.lines():
@@ -130,7 +133,7 @@ class Explain(Case):
 
     def test_a_decision_is_one_line_with_all_that_is_known(self):
         _, trace = self.refuse()
-        line = wait_for(lambda: self.line_of(trace), 5, "the line of the log")
+        line = wait_for(lambda: self.line_of(trace), SOON_S, "the line of the log")
         self.assertEqual(sum(trace in text for text in self.lines()), 1)
         for key in ("pid", "uid", "gid", "start_time", "binary", "cgroup", "selectors_digest", "identities", "reason", "took_us",
                     "selectors", "method"):
@@ -141,30 +144,40 @@ class Explain(Case):
 
     @unittest.skipUnless(IS_ROOT, "needs other users")
     def test_a_flood_of_one_user_hides_nobody_elses_refusal(self):
-        flooder = other_uid(7)
-        script = f"for i in $(seq 40); do {self.tool} svid fetch -timeout 5s >/dev/null 2>&1 & [ $((i % 8)) = 0 ] && wait; done; wait"
+        flooder, stop = other_uid(7), self.world.dir / "enough"
+        script = f"""n=0
+while [ ! -e {stop} ]; do
+	{self.tool} svid fetch -timeout {PATIENCE} >/dev/null 2>&1 &
+	n=$((n + 1))
+	[ $((n % 8)) != 0 ] || wait
+done
+wait
+echo $n"""
         flood = self.world.scene.start("flood", ["sh", "-c", script], uid=flooder, env=self.world.endpoint)
+
+        def told(what):
+            return [json.loads(t) for t in self.lines() if what in t and f'"uid":{flooder}' in t]
+        # As many as it takes: a slow machine makes fewer a second than another one, and the quota grows by one a second.
+        wait_for(lambda: told("workload.left_out"), 60, "lines are left out")
         _, trace = self.refuse()
-        flood.wait_end(60)
-        self.assertIsNotNone(wait_for(lambda: self.line_of(trace), 5, "the line of the log"))
-        said = wait_for(lambda: [json.loads(t) for t in self.lines() if "workload.left_out" in t and f'"uid":{flooder}' in t],
-                        15, "what was left out")
-        denied = sum(f'"uid":{flooder}' in t and "workload.denied" in t for t in self.lines())
-        left_out = sum(s["denied"] + s["denied_gone"] for s in said)
-        self.assertEqual(denied + left_out, 40)
-        self.assertGreater(left_out, 0)
+        self.assertIsNotNone(wait_for(lambda: self.line_of(trace), SOON_S, "the line of the log"))
+        stop.touch()
+        self.assertEqual(flood.wait_end(60), 0)
+        # The last ones that were left out are said some seconds later.
+        wait_for(lambda: len(told("workload.denied")) + sum(s["denied"] + s["denied_gone"] for s in told("workload.left_out"))
+                 == int(flood.out), 15, "each refusal is in a line, or counted as left out")
 
     def test_planted_secrets_are_nowhere(self):
         """In variables, arguments and folders' contents of a process that is refused and asked about in every way."""
         secrets = [f"s3cr3t-{os.urandom(6).hex()}" for _ in range(10)]
         env = {**self.world.endpoint, **{f"TOKEN_{n}": s for n, s in enumerate(secrets[:5])}}
-        done = self.world.scene.run([self.tool, "svid", "fetch", "-timeout", "5s", "-svid", f"spiffe://{TD}/{secrets[5]}"], env=env,
+        done = self.world.scene.run([self.tool, "svid", "fetch", "-timeout", PATIENCE, "-svid", f"spiffe://{TD}/{secrets[5]}"], env=env,
                                     uid=self.uid)
         trace = re.search(r"\(trace ([0-9A-Z]{26})\)", done.stderr)[1]
         sleeper = self.world.scene.start("planted", ["sh", "-c", f"sleep 60; : {' '.join(secrets[6:])}"], uid=self.uid, env=env)
         # An entry with such a value: told by its name only, and the server's own list is not asked.
         entry = self.world.entry("planted", f"unix:uid:{self.uid}", f"docker:env:TOKEN={secrets[0]}", f"docker:env:{secrets[1]}")
-        wait_for(lambda: any(e["id"] == entry for e in self.asked("explain", trace, "-max", "1000")["entries"]), 5, "the entry")
+        wait_for(lambda: any(e["id"] == entry for e in self.asked("explain", trace, "-max", "1000")["entries"]), SOON_S, "the entry")
         told = ""
         for form in ("table", "json"):
             for argv in (["explain"], ["explain", trace, "-all"], ["explain", "--pid", sleeper.pid, "-all"],
@@ -180,9 +193,11 @@ class Explain(Case):
         self.world.writ("entry", "delete", "-entryID", entry)
 
     def test_preview_lists_who_would_match(self):
-        sleepers = [self.world.scene.start("preview", ["sleep", "60"], uid=other_uid(9)) for _ in range(3)]
+        program = self.world.dir / "sleeper"  # of our own: others may run this test at the same time
+        shutil.copy(shutil.which("sleep"), program)
+        sleepers = [self.world.scene.start("preview", [program, "60"], uid=other_uid(9)) for _ in range(3)]
         asked = ["entry", "preview", "-selector", f"unix:uid:{other_uid(9)}", "-selector",
-                 f"unix:path:{os.path.realpath(shutil.which('sleep'))}"]
+                 f"unix:path:{os.path.realpath(program)}"]
         if IS_ROOT:
             answer = self.asked(*asked)
             self.assertEqual(sorted(p["pid"] for p in answer["processes"]), sorted(s.pid for s in sleepers))

@@ -9,11 +9,28 @@ import urllib.error
 import urllib.request
 
 
+reserved = []
+
+
+def reserve(port):
+    """No other test on this machine takes this port while this one runs, whether anything listens there yet or not."""
+    lock = socket.socket(socket.AF_UNIX)
+    try:
+        lock.bind(f"\0writ-it-port-{port}")
+    except OSError:
+        lock.close()
+        return False
+    reserved.append(lock)
+    return True
+
+
 def free_port():
     """A port that nothing listens on, below the range from which the kernel takes ports for outgoing connections, so that
     a server that is restarted finds it free again."""
     while True:
         port = random.randrange(20000, 32000)
+        if not reserve(port):
+            continue
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
