@@ -34,6 +34,7 @@ static const struct writ_check checks[] = {
 	{ "kernel", writ_check_cgroups },
 	{ "kernel", writ_check_limits },
 	{ "kernel", writ_check_namespaces },
+	{ "kernel", writ_check_addresses },
 	{ "kernel", writ_check_clock },
 	{ "agent", writ_check_agent },
 	{ "agent", writ_check_agent_svid },

@@ -45,6 +45,7 @@ void writ_check_pidfd(struct writ_doctor *d);
 void writ_check_cgroups(struct writ_doctor *d);
 void writ_check_limits(struct writ_doctor *d);
 void writ_check_namespaces(struct writ_doctor *d);
+void writ_check_addresses(struct writ_doctor *d);
 void writ_check_clock(struct writ_doctor *d);
 
 /* doctor_daemons.c */

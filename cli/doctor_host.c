@@ -8,6 +8,7 @@
 #include "base/fs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -235,6 +236,23 @@ void writ_check_namespaces(struct writ_doctor *d)
 	if (!foreign)
 		writ_found(d, WRIT_FOUND_OK, NULL,
 			"the machine's own user, PID and cgroup namespaces");
+}
+
+void writ_check_addresses(struct writ_doctor *d)
+{
+	char c = '?';
+	WRIT_AUTO(writ_closep)
+	int fd = open("/proc/sys/kernel/randomize_va_space", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, &c, 1) != 1)
+		writ_found(d, WRIT_FOUND_NONE, NULL, "kernel.randomize_va_space cannot be read: %s",
+			strerror(errno));
+	else if (c == '0')
+		writ_found(d, WRIT_FOUND_WARN, "sysctl -w kernel.randomize_va_space=2",
+			"kernel.randomize_va_space is 0: a program that ran in between leaves no "
+			"trace, so no caller has unix:path, unix:sha256 or script selectors");
+	else
+		writ_found(d, WRIT_FOUND_OK, NULL,
+			"the kernel chooses the addresses of programs, an exec shows");
 }
 
 void writ_check_clock(struct writ_doctor *d)

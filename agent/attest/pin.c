@@ -68,16 +68,13 @@ void writ_pin_close(struct writ_pin *pin)
 	writ_closep(&pin->pidfd);
 	writ_closep(&pin->dirfd);
 	writ_closep(&pin->cgroupfd);
-	writ_closep(&pin->programfd);
-	pin->pidfd = pin->dirfd = pin->cgroupfd = pin->programfd = -1;
+	pin->pidfd = pin->dirfd = pin->cgroupfd = -1;
 	writ_freep(&pin->groups);
 	pin->groups = NULL;
 	pin->ngroups = 0;
 }
 
-/* Does the kernel put the memory of its programs in the same place each time? What cannot be read
- * counts as yes. */
-static bool addresses_are_fixed(const struct writ_pin *pin, int aslr)
+bool writ_pin_is_fixed(const struct writ_pin *pin, int aslr)
 {
 	char text[32];
 	unsigned persona;
@@ -91,33 +88,6 @@ static bool addresses_are_fixed(const struct writ_pin *pin, int aslr)
 int writ_pin_aslr_open(void)
 {
 	return open("/proc/sys/kernel/randomize_va_space", O_RDONLY | O_CLOEXEC);
-}
-
-writ_rc writ_pin_hold_program(struct writ_pin *pin, int aslr, struct writ_err *err)
-{
-	char byte;
-	if (!addresses_are_fixed(pin, aslr))
-		return WRIT_OK;
-	WRIT_AUTO(writ_closep) int fd = open_file(pin, "maps");
-	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
-		return writ_fail_errno(err, errno, "hold the program of process %d", (int)pin->pid);
-	/* Who may not read maps may not read auxv, and learns nothing that rests on it. */
-	if (fd < 0 || pread(fd, &byte, 1, 0) != 1)
-		return WRIT_OK;
-	pin->programfd = fd;
-	fd = -1;
-	return WRIT_OK;
-}
-
-/* maps is empty once nobody has that memory any more: auxv is not. */
-writ_rc writ_pin_same_program(const struct writ_pin *pin, struct writ_err *err)
-{
-	char byte;
-	if (pin->programfd < 0 || pread(pin->programfd, &byte, 1, 0) == 1)
-		return WRIT_OK;
-	return writ_fail(err, WRIT_EUNAUTH,
-		"process %d has run another program since it was identified, or has ended",
-		(int)pin->pid);
 }
 
 /* PIDFD_GET_INFO (linux/pidfd.h, 6.13): the first form of the structure, which newer kernels take.
@@ -240,8 +210,7 @@ writ_rc writ_pin_open(const struct writ_pin_facts *peer, const struct writ_pin_r
 		.gid = peer->gid,
 		.pidfd = -1,
 		.dirfd = -1,
-		.cgroupfd = -1,
-		.programfd = -1 };
+		.cgroupfd = -1 };
 	pin.pidfd = peer_pidfd(peer);
 	if (pin.pidfd < 0 && errno == ESRCH)
 		return writ_fail(err, WRIT_EUNAUTH, "process %d has ended", (int)peer->pid);

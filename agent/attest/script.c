@@ -173,8 +173,10 @@ static void emit_script(struct run *r, int fd)
 static writ_rc collect(struct run *r, struct writ_err *err)
 {
 	struct writ_err why;
-	if (r->s->withheld[WRIT_PART_EXE]) {
-		writ_answer_note(r->out, "script withheld: the caller's exe cannot be read");
+	if (r->s->withheld[WRIT_PART_EXE] || r->s->withheld[WRIT_PART_AUXV]) {
+		writ_answer_note(r->out,
+			"script withheld: the caller's program cannot be read, or not be told from "
+			"one that was run in between (see unix:path)");
 		return WRIT_OK;
 	}
 	enum writ_interp kind = writ_interp_of(r->s->exe_path);

@@ -183,6 +183,8 @@ static void read_parts(const struct writ_pin *pin, const struct writ_ns_self *se
 	/* Opening auxv of another user's process works and reads as empty; that is no answer
 	 * either. */
 	s->withheld[WRIT_PART_AUXV] = (uint64_t)(e == 0 && x->auxv_n == 0 ? EACCES : e);
+	if (pin->is_fixed)
+		s->withheld[WRIT_PART_AUXV] = WRIT_AUXV_FIXED;
 	s->withheld[WRIT_PART_CGROUP] =
 		(uint64_t)writ_pin_read_cgroup(pin, x->text, sizeof(x->text), &x->text_n);
 }
@@ -309,10 +311,25 @@ writ_rc writ_snapshot_recheck_place(
 	return WRIT_OK;
 }
 
-writ_rc writ_snapshot_recheck(
+static writ_rc recheck_auxv(
 	const struct writ_pin *pin, const struct writ_snapshot *s, struct writ_err *err)
 {
 	char text[WRIT_SNAPSHOT_AUXV_MAX];
+	size_t n = 0;
+	if (s->withheld[WRIT_PART_AUXV] == WRIT_AUXV_FIXED)
+		return WRIT_OK; /* nothing was said that rests on it */
+	int e = writ_pin_read(pin, "auxv", text, sizeof(text), &n);
+	if (e == 0 && n == 0)
+		e = EACCES;
+	if ((uint64_t)e != s->withheld[WRIT_PART_AUXV] ||
+		(e == 0 && !writ_str_eq(writ_strn(text, n), s->auxv)))
+		return changed(s, "auxv", err);
+	return WRIT_OK;
+}
+
+writ_rc writ_snapshot_recheck(
+	const struct writ_pin *pin, const struct writ_snapshot *s, struct writ_err *err)
+{
 	struct writ_proc_stat stat;
 	/* The pin holds the process, so its start time stays; and a main thread that ended has no
 	 * exe any more. */
@@ -320,18 +337,11 @@ writ_rc writ_snapshot_recheck(
 	if (rc == WRIT_OK)
 		rc = check_ids(pin, err);
 	if (rc == WRIT_OK)
-		rc = writ_pin_same_program(pin, err);
+		rc = recheck_auxv(pin, s, err);
 	if (rc != WRIT_OK)
 		return rc;
-	size_t n = 0;
-	int e = writ_pin_read(pin, "auxv", text, sizeof(text), &n);
-	if (e == 0 && n == 0)
-		e = EACCES;
-	if ((uint64_t)e != s->withheld[WRIT_PART_AUXV] ||
-		(e == 0 && !writ_str_eq(writ_strn(text, n), s->auxv)))
-		return changed(s, "auxv", err);
 	struct writ_exe exe = { .dev = 0 };
-	e = writ_exe_stat(pin->dirfd, "exe", &exe);
+	int e = writ_exe_stat(pin->dirfd, "exe", &exe);
 	if ((uint64_t)e != s->withheld[WRIT_PART_EXE] || !same_exe(&exe, &s->exe))
 		return changed(s, "exe", err);
 	return writ_pin_alive(pin, err);

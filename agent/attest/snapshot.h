@@ -23,6 +23,10 @@ enum writ_snapshot_part {
 	WRIT_PART_COUNT = WRIT_PART_NS + WRIT_NS_COUNT
 };
 
+/* withheld[WRIT_PART_AUXV] of a process whose addresses the kernel does not choose: auxv would be
+ * read, and say nothing. */
+#define WRIT_AUXV_FIXED 4096 /* no errno is that large */
+
 /* The file a process runs. dev as makedev() gives it. */
 struct writ_exe {
 	uint64_t dev, ino, nlink, size;
@@ -44,7 +48,7 @@ struct writ_snapshot {
 	uint64_t ns[WRIT_NS_COUNT];      /* inode numbers */
 	uint64_t ns_ours[WRIT_NS_COUNT]; /* 1: the agent's own, see host_mnt; 0: another, or unknown
 					  */
-	uint64_t withheld[WRIT_PART_COUNT];     /* 0: was read; else an errno */
+	uint64_t withheld[WRIT_PART_COUNT];     /* 0: was read; else an errno, or WRIT_AUXV_FIXED */
 	struct writ_str exe_path, cgroup, auxv; /* in bytes */
 	const uint32_t *groups;                 /* in bytes */
 	size_t ngroups;

@@ -38,6 +38,10 @@ static const char *program_is_hidden(const struct writ_snapshot *s, char *text, 
 		int e = (int)s->withheld[needed[i]];
 		if (e == 0)
 			continue;
+		if (e == WRIT_AUXV_FIXED)
+			return "the kernel was told to give its program the same addresses each "
+			       "time (setarch -R, a debugger, or kernel.randomize_va_space=0), so "
+			       "another program run in between would leave no trace";
 		(void)snprintf(text, size,
 			"the agent may not read the caller's %s (%s); it needs CAP_SYS_PTRACE and "
 			"CAP_DAC_READ_SEARCH",

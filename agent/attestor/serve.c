@@ -233,9 +233,8 @@ static writ_rc pin(struct attestor *a, const struct writ_talk_request *q, int *p
 		return rc;
 	*pidfd = -1;
 	l->pin.groups_cut = l->pin.groups_cut || q->groups_cut;
-	rc = writ_pin_hold_program(&l->pin, a->aslr, err);
-	if (rc == WRIT_OK)
-		rc = writ_snapshot_take(&l->pin, &a->cfg->self, &l->snapshot, err);
+	l->pin.is_fixed = writ_pin_is_fixed(&l->pin, a->aslr);
+	rc = writ_snapshot_take(&l->pin, &a->cfg->self, &l->snapshot, err);
 	if (rc != WRIT_OK)
 		writ_pin_close(&l->pin);
 	return rc;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attacks on what the agent knows from before: the process was the trusted program when it was
  * looked at, is another one that acknowledges the PING, and is the trusted program again when that
- * is checked. What it cannot have again is where the kernel put its memory, unless that is told not
- * to choose. */
+ * is checked. What it cannot have again is where the kernel put its memory; when that was told not
+ * to choose, the trusted program itself must get nothing that is meant for this program. */
 #include "pose.h"
 
 #include <fcntl.h>
@@ -85,7 +85,7 @@ static void return_fast_fixed(struct pose *p)
 }
 
 /* The agent stands still between the acknowledgement and the check. */
-static void return_stopped(struct pose *p, bool fixed)
+static void return_stopped(struct pose *p)
 {
 	int to[2], from[2];
 	char c;
@@ -97,7 +97,7 @@ static void return_stopped(struct pose *p, bool fixed)
 		int all[] = { to[0], to[1], from[0], from[1] };
 		for (int i = 0; i < 4; i++)
 			(void)close(all[i]);
-		start(p, "return", fixed);
+		start(p, "return", false);
 	}
 	(void)close(to[1]);
 	if (read(to[0], &c, 1) != 1)
@@ -109,21 +109,10 @@ static void return_stopped(struct pose *p, bool fixed)
 	pose_stop_agent(p, SIGCONT);
 }
 
-static void return_stopped_random(struct pose *p)
-{
-	return_stopped(p, false);
-}
-
-static void return_stopped_fixed(struct pose *p)
-{
-	return_stopped(p, true);
-}
-
 const struct pose_attack pose_again_attacks[] = {
 	{ "anew", anew, 0 },
 	{ "return", return_fast, 0 },
 	{ "return-fixed", return_fast_fixed, 0 },
-	{ "return-stopped", return_stopped_random, 0 },
-	{ "return-stopped-fixed", return_stopped_fixed, 0 },
+	{ "return-stopped", return_stopped, 0 },
 	{ NULL, NULL, 0 },
 };

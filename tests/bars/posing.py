@@ -71,7 +71,6 @@ ROWS = [
     Row("exec and back", "return", 200, 5, 8),
     Row("exec and back, fixed", "return-fixed", 200, 5, 8),
     Row("exec and back, slow", "return-stopped", 200, 5, 1, 5, needs="stop"),
-    Row("exec and back, slow, fixed", "return-stopped-fixed", 200, 5, 1, 5, needs="stop"),
     Row("child of a stream", "child-of-open-stream", 200, 5),
     Row("pid had again", "reused", 200, 5, 1, needs="pids"),
     Row("pid had, stream", "reused-open", 200, 5, 1, needs="pids"),
