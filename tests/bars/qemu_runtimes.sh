@@ -136,11 +136,11 @@ contained() { # contained flags...: podman, as $podman says, with a container th
 	$podman run --rm $run_flags "$@" $tiny "$fetch" 2>&1
 }
 
-is_container() { # is_container name cgroup selectors flags...: with ID for the container's number
+is_container() { # is_container name cgroup selectors flags...: with ID for the container's number; run by $runner, else by $podman
 	name=$1 cgroup=$2 wanted=$3
 	shift 3
 	# shellcheck disable=SC2086
-	id=$($podman run -d $run_flags "$@" $tiny sleep 600 2>"$tmp/podman")
+	id=$(${runner:-$podman} run -d $run_flags "$@" $tiny sleep 600 2>"$tmp/podman")
 	printf '%s' "$id" | grep -qxE '[0-9a-f]{64}' || row FAIL "$name" "$id $(cat "$tmp/podman")"
 	is_in "$name" "$($podman inspect -f '{{.State.Pid}}' "$id")" "$(echo "$cgroup" | sed "s/ID/$id/")" \
 		"$(echo "$wanted" | sed "s/ID/$id/g")"
@@ -213,9 +213,11 @@ of_user() {
 	is_in "its monitor" "$monitor" "$own/user.slice/libpod-conmon-$id.scope" \
 		"systemd-user:uid:$uid:id:libpod-conmon-$id.scope systemd:id:user@$uid.service"
 	$podman rm -fa -t 0 >/dev/null 2>&1
-	podman="by_his_manager --unit=his -p KillMode=process podman --cgroup-manager=cgroupfs"
+	runner="by_his_manager --unit=his -p KillMode=process podman --cgroup-manager=cgroupfs"
+	podman="by_his_manager podman --cgroup-manager=cgroupfs"
 	is_container "a user's podman, cgroupfs" "$own/app.slice/his.service*" \
 		"systemd-user:uid:$uid:id:his.service systemd:id:user@$uid.service"
+	runner=
 	$podman rm -fa -t 0 >/dev/null 2>&1
 }
 
@@ -269,9 +271,8 @@ jobs_of_slurm() {
 	served "a job's step" "$out" /job
 	served "outside of a job" "$(as_user "$fetch")" nobody
 	job "$uid" sleep 777 >"$tmp/srun" &
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
-		pid=$(pgrep -u "$uid" -f "^sleep 777\$") # Slurm has a sleep of its own there
-		[ -z "$pid" ] || break
+	tries=0
+	until pid=$(pgrep -u "$uid" -f "^sleep 777\$") || [ $((tries += 1)) = 60 ]; do # Slurm has a sleep of its own there
 		sleep 1
 	done
 	number=$(squeue -h -o %i)

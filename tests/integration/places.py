@@ -87,7 +87,8 @@ class Places(InCgroups):
             w.entry(f"victim/{WANTED.index(selector)}", selector)
         w.entry("roots", f"container:id:{ROOTS_HEX}")
         w.entry("host", "cgroup:path:/", f"unix:uid:{UID}")
-        wait_for(lambda: cls.posing.ask_once(UID, "host") == "S", 5, "the agent has the entries")
+        w.entry("anywhere", f"unix:uid:{UID + 2}")
+        wait_for(lambda: cls.posing.ask_once(UID + 2, "anywhere") == "S", 20, "the agent has the entries")
 
     def ask_in(self, *folders, wanted="victim", uid=UID):
         into = join(*folders)
