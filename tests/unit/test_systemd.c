@@ -59,10 +59,13 @@ static pid_t start_child(const char *const *argv, uid_t uid)
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		char *const *args = (char *const *)(uintptr_t)argv;
 		(void)dup2(out[1], 1);
+		/* that user need not be able to reach the folder that this was built in */
+		int program = uid ? open(argv[0], O_PATH | O_CLOEXEC) : -1;
 		if (uid && (setgid(uid) != 0 || setuid(uid) != 0))
 			_exit(126);
-		(void)execvp(argv[0], (char *const *)(uintptr_t)argv);
+		(void)(uid ? fexecve(program, args, environ) : execvp(argv[0], args));
 		_exit(127);
 	}
 	close(out[1]);
