@@ -50,8 +50,8 @@ static void end_child(pid_t *pid)
 	*pid = 0;
 }
 
-/* Starts argv as uid (0: as we are) and waits for its first line of output. */
-static pid_t start_child(const char *const *argv, uid_t uid)
+/* Starts argv and waits for its first line of output. */
+static pid_t start_child(const char *const *argv)
 {
 	int out[2];
 	char c;
@@ -59,13 +59,8 @@ static pid_t start_child(const char *const *argv, uid_t uid)
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		char *const *args = (char *const *)(uintptr_t)argv;
 		(void)dup2(out[1], 1);
-		/* that user need not be able to reach the folder that this was built in */
-		int program = uid ? open(argv[0], O_PATH | O_CLOEXEC) : -1;
-		if (uid && (setgid(uid) != 0 || setuid(uid) != 0))
-			_exit(126);
-		(void)(uid ? fexecve(program, args, environ) : execvp(argv[0], args));
+		(void)execvp(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}
 	close(out[1]);
@@ -83,7 +78,7 @@ static void start_bus(struct world *w)
 	const char *const argv[] = { "dbus-daemon", file, "--nofork", "--nopidfile",
 		"--print-address", NULL };
 	(void)unlink(w->socket);
-	w->bus = start_child(argv, 0);
+	w->bus = start_child(argv);
 }
 
 /* It is built beside this program. */
@@ -95,19 +90,19 @@ static void find_fake(char *path, size_t cap)
 	(void)snprintf(strrchr(path, '/'), 32, "/fake_systemd");
 }
 
-static void start_manager_as(
-	struct world *w, uid_t uid, const char *mood, const char *fragment, const char *folder)
+static void start_manager_with(
+	struct world *w, const char *mood, const char *fragment, const char *folder)
 {
 	char path[256];
 	find_fake(path, sizeof(path));
 	const char *const argv[] = { path, w->socket, mood, "other.service", "/x",
 		"/system.slice/other.service", UNIT, fragment, folder, NULL };
-	w->manager = start_child(argv, uid);
+	w->manager = start_child(argv);
 }
 
 static void start_manager(struct world *w, const char *mood)
 {
-	start_manager_as(w, 0, mood, FRAGMENT, FOLDER);
+	start_manager_with(w, mood, FRAGMENT, FOLDER);
 }
 
 static int open_world(void **state)
@@ -240,7 +235,7 @@ static void a_scope_has_a_cgroup_too(void **state)
 	const char *const argv[] = { path, w->socket, "answers", "run-1.scope",
 		"/run/systemd/transient/run-1.scope", "/system.slice/run-1.scope", NULL };
 	start_bus(w);
-	w->manager = start_child(argv, 0);
+	w->manager = start_child(argv);
 	open_asks(w, 0);
 	start(w, &p, &q);
 	assert_true(writ_loop_run_until(w->loop, &q.done, writ_mono_ms() + 20000));
@@ -281,7 +276,7 @@ static void what_the_manager_says_has_to_fit(void **state)
 	start_bus(w);
 	for (size_t i = 0; i < WRIT_COUNT(rows); i++) {
 		struct question q;
-		start_manager_as(w, 0, "answers", rows[i].fragment, rows[i].folder);
+		start_manager_with(w, "answers", rows[i].fragment, rows[i].folder);
 		open_asks(w, 0);
 		ask(w, "0::" FOLDER "\n", &q);
 		expect(&q, "", rows[i].note);
@@ -334,7 +329,7 @@ static void a_name_that_somebody_else_took_is_not_believed(void **state)
 	if (geteuid() != 0)
 		skip();
 	start_bus(w);
-	start_manager_as(w, 65534, "answers", FRAGMENT, FOLDER);
+	start_manager(w, "stranger");
 	open_asks(w, 0);
 	ask(w, "0::" FOLDER "\n", &q);
 	expect(&q, "", "is a process of user 65534, not of user 0");
