@@ -173,7 +173,8 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* All files of the issuance record, one behind the other. Returns how many there are. */
+/* How many files the issuance record has; into record, if any, all of them, one behind the other.
+ * While the programs run a file may get another name between the list and a look at it. */
 static size_t read_record(struct world *w, struct writ_buf *record)
 {
 	DIR *d = opendir(w->dir);
@@ -183,7 +184,8 @@ static size_t read_record(struct world *w, struct writ_buf *record)
 		if (strncmp(e->d_name, "issued.jsonl", 12) != 0)
 			continue;
 		WRIT_AUTO(writ_freep) char *path = writ_fs_join(w->dir, e->d_name);
-		assert_int_equal(writ_fs_read(path, record, NULL), WRIT_OK);
+		if (record)
+			assert_int_equal(writ_fs_read(path, record, NULL), WRIT_OK);
 		n++;
 	}
 	closedir(d);
@@ -276,10 +278,7 @@ static void killed_signers_lose_nothing(void **state)
 
 static size_t count_files(struct world *w)
 {
-	struct writ_buf record = WRIT_BUF(256 * 1024 * 1024);
-	size_t n = read_record(w, &record);
-	writ_buf_done(&record);
-	return n;
+	return read_record(w, NULL);
 }
 
 static void wait_files(struct world *w, size_t n)
