@@ -272,7 +272,7 @@ jobs_of_slurm() {
 	served "outside of a job" "$(as_user "$fetch")" nobody
 	job "$uid" sleep 777 >"$tmp/srun" &
 	tries=0
-	until pid=$(pgrep -u "$uid" -f "^sleep 777\$") || [ $((tries += 1)) = 60 ]; do # Slurm has a sleep of its own there
+	until pid=$(pgrep -u "$uid" -f "(^|/)sleep 777\$") || [ $((tries += 1)) = 60 ]; do # Slurm has a sleep of its own there
 		sleep 1
 	done
 	number=$(squeue -h -o %i)
