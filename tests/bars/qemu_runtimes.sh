@@ -276,7 +276,7 @@ jobs_of_slurm() {
 		sleep 1
 	done
 	number=$(squeue -h -o %i)
-	is_in "a job's step" "$pid" "/system.slice/*slurmstepd.scope/job_$number/step_0/user/task_0" "slurm:job_id:$number slurm:step:0"
+	is_in "a job's step" "$pid" "/system.slice/*slurmstepd.scope/job_$number/step_0/user/task_*" "slurm:job_id:$number slurm:step:0"
 	is_in "its slurmstepd" "$(pgrep -f "slurmstepd: \[$number.0\]")" "/system.slice/*slurmstepd.scope/job_$number/step_0/slurm" "slurm:job_id:$number slurm:step:0"
 	scancel "$number"
 	[ "$failed" = 0 ] || journal slurmd

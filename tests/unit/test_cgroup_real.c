@@ -103,7 +103,7 @@ static const struct row {
 	{ "lxc", { { ALL, "/lxc.payload.foo" } }, "container:machine:foo" },
 	{ "nspawn", { { ALL, "/machine.slice/machine-foo.scope/payload" } },
 		"container:machine:foo" },
-	{ "nothing", { { 0, "" } }, "" },
+	{ "nothing", { { ALL, "" } }, "" },
 	{ "v1 and v2 disagree", { { V1, "/docker/@A" }, { V2, "/docker/@B" } }, "!" },
 	{ "two v1 hierarchies disagree",
 		{ { SYSTEMD, "/system.slice/a.service" }, { V2, "/system.slice/b.service" } },
