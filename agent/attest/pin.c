@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/personality.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -72,22 +71,6 @@ void writ_pin_close(struct writ_pin *pin)
 	writ_freep(&pin->groups);
 	pin->groups = NULL;
 	pin->ngroups = 0;
-}
-
-bool writ_pin_is_fixed(const struct writ_pin *pin, int aslr)
-{
-	char text[32];
-	unsigned persona;
-	size_t n;
-	if (writ_pin_read(pin, "personality", text, sizeof(text), &n) != 0 ||
-		sscanf(text, "%x", &persona) != 1 || persona & ADDR_NO_RANDOMIZE)
-		return true;
-	return aslr < 0 || pread(aslr, text, 1, 0) != 1 || text[0] == '0';
-}
-
-int writ_pin_aslr_open(void)
-{
-	return open("/proc/sys/kernel/randomize_va_space", O_RDONLY | O_CLOEXEC);
 }
 
 /* PIDFD_GET_INFO (linux/pidfd.h, 6.13): the first form of the structure, which newer kernels take.

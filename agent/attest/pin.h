@@ -41,7 +41,6 @@ struct writ_pin {
 	int pidfd;       /* owned */
 	int dirfd;       /* owned: /proc/PID of this very process; -1 while it rests */
 	int cgroupfd;    /* owned: its file "cgroup", open along with the folder; -1: not */
-	bool is_fixed;   /* writ_pin_is_fixed, by who opened it */
 };
 
 /* Uid 65534 stands for every user that is not mapped where the agent runs, so it is refused. On a
@@ -58,13 +57,6 @@ WRIT_MUST writ_rc writ_pin_open(const struct writ_pin_facts *peer,
  * fine when it already is so; wake says when the process has ended. */
 void writ_pin_rest(struct writ_pin *pin);
 WRIT_MUST writ_rc writ_pin_wake(struct writ_pin *pin, struct writ_err *err);
-/* Where the kernel does not choose a program's addresses (setarch -R, a debugger, a kernel told not
- * to), auxv is the same each time it is run, and a process that was another program in between
- * looks as if it had not been. aslr: of writ_pin_aslr_open. What cannot be read counts as such. */
-bool writ_pin_is_fixed(const struct writ_pin *pin, int aslr);
-/* The kernel's word on whether it chooses addresses at all; -1: it gives none. The caller closes
- * it. */
-int writ_pin_aslr_open(void);
 /* WRIT_OK while the process runs; WRIT_EUNAUTH once it ended (a zombie has ended). */
 WRIT_MUST writ_rc writ_pin_alive(const struct writ_pin *pin, struct writ_err *err);
 /* The IDs it has now: real, effective, saved. Over the pidfd where the kernel can (6.13), else from

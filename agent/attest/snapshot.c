@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attest/auxv.h"
 #include "attest/exe_file.h"
 #include "attest/proc_text.h"
 #include "base/mem.h"
@@ -183,7 +184,7 @@ static void read_parts(const struct writ_pin *pin, const struct writ_ns_self *se
 	/* Opening auxv of another user's process works and reads as empty; that is no answer
 	 * either. */
 	s->withheld[WRIT_PART_AUXV] = (uint64_t)(e == 0 && x->auxv_n == 0 ? EACCES : e);
-	if (pin->is_fixed)
+	if (s->withheld[WRIT_PART_AUXV] == 0 && writ_auxv_is_fixed(writ_strn(x->auxv, x->auxv_n)))
 		s->withheld[WRIT_PART_AUXV] = WRIT_AUXV_FIXED;
 	s->withheld[WRIT_PART_CGROUP] =
 		(uint64_t)writ_pin_read_cgroup(pin, x->text, sizeof(x->text), &x->text_n);

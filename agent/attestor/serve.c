@@ -48,7 +48,6 @@ struct attestor {
 	struct writ_map looks;  /* by handle */
 	struct writ_list awake; /* those used last at the end */
 	size_t n_awake;
-	int aslr; /* writ_pin_aslr_open */
 	struct writ_buf reply;
 };
 
@@ -233,7 +232,6 @@ static writ_rc pin(struct attestor *a, const struct writ_talk_request *q, int *p
 		return rc;
 	*pidfd = -1;
 	l->pin.groups_cut = l->pin.groups_cut || q->groups_cut;
-	l->pin.is_fixed = writ_pin_is_fixed(&l->pin, a->aslr);
 	rc = writ_snapshot_take(&l->pin, &a->cfg->self, &l->snapshot, err);
 	if (rc != WRIT_OK)
 		writ_pin_close(&l->pin);
@@ -356,18 +354,15 @@ static void free_all(struct attestor *a)
 	writ_loop_free(a->loop);
 	writ_map_done(&a->looks);
 	writ_buf_done(&a->reply);
-	writ_closep(&a->aslr);
 	(void)close(a->fd);
 }
 
 writ_rc writ_attestor_serve(const struct writ_attestor_config *cfg, int fd, struct writ_err *err)
 {
 	struct attestor a = { .cfg = cfg, .fd = fd, .reply = WRIT_BUF(WRIT_TALK_REPLY_MAX) };
-	a.aslr = writ_pin_aslr_open();
 	writ_list_init(&a.awake);
 	writ_rc rc = writ_loop_new(&a.loop, err);
 	if (rc != WRIT_OK) {
-		writ_closep(&a.aslr);
 		(void)close(fd);
 		return rc;
 	}
