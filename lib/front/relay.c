@@ -160,7 +160,6 @@ static void on_far(struct writ_watch *w, uint32_t events)
 {
 	struct writ_relay *r = writ_container(w, struct writ_relay, far.watch);
 	const uint32_t over = events & (EPOLLERR | EPOLLHUP);
-	writ_hub_stir(r->hub, 1); /* reading makes room; and whatever this is, it may have acted */
 	if (over && r->far.ended) {
 		/* Hung up whole: what would still be written has no reader. */
 		r->far.broken = true;
