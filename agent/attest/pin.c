@@ -138,11 +138,7 @@ static writ_rc check_facts(
 
 static int peer_pidfd(const struct writ_pin_facts *peer)
 {
-	if (peer->pidfd >= 0 && peer->give)
-		return peer->pidfd;
-	if (peer->pidfd >= 0)
-		return fcntl(peer->pidfd, F_DUPFD_CLOEXEC, 3);
-	return (int)syscall(SYS_pidfd_open, peer->pid, 0);
+	return peer->pidfd >= 0 ? peer->pidfd : (int)syscall(SYS_pidfd_open, peer->pid, 0);
 }
 
 static writ_rc open_process(struct writ_pin *pin, struct writ_err *err)
@@ -201,7 +197,7 @@ writ_rc writ_pin_open(const struct writ_pin_facts *peer, const struct writ_pin_r
 		return writ_fail_errno(err, errno, "hold process %d", (int)peer->pid);
 	rc = open_process(&pin, err);
 	if (rc != WRIT_OK) {
-		if (peer->give && pin.pidfd == peer->pidfd)
+		if (peer->pidfd >= 0)
 			pin.pidfd = -1; /* still the peer's */
 		return rc;
 	}

@@ -27,8 +27,7 @@ struct writ_pin_facts {
 	gid_t gid;
 	const gid_t *groups; /* may be NULL when ngroups is 0 */
 	size_t ngroups;
-	int pidfd; /* -1: the kernel has no SO_PEERPIDFD, pin opens one by pid */
-	bool give; /* pidfd is the pin's from success on; else the pin makes a duplicate */
+	int pidfd; /* -1: none, a pin opens one by pid */
 };
 
 struct writ_pin {
@@ -49,8 +48,9 @@ struct writ_pin_rules {
 	bool allow_overflow_uid;
 };
 
-/* Pins the peer; rules NULL: the strict ones. WRIT_EUNAUTH: no pid, an unmapped uid, or the process
- * is gone. WRIT_EDENIED: /proc hides it. *ret needs writ_pin_close after WRIT_OK only. */
+/* Pins the peer, whose pidfd is the pin's from WRIT_OK on; rules NULL: the strict ones.
+ * WRIT_EUNAUTH: no pid, an unmapped uid, or the process is gone. WRIT_EDENIED: /proc hides it. *ret
+ * needs writ_pin_close after WRIT_OK only. */
 WRIT_MUST writ_rc writ_pin_open(const struct writ_pin_facts *peer,
 	const struct writ_pin_rules *rules, struct writ_pin *ret, struct writ_err *err);
 /* A pin that rests holds two descriptors less; wake opens the folder again, as at first. Both are

@@ -2,6 +2,7 @@
 #include "attestor/serve.h"
 
 #include "attestor/talk.h"
+#include "base/fdpass.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "loop/lanes.h"
@@ -71,7 +72,6 @@ static void leave_awake(struct attestor *a, struct look *l)
 	if (writ_list_empty(&l->awake))
 		return;
 	writ_list_remove(&l->awake);
-	writ_list_init(&l->awake);
 	a->n_awake--;
 }
 
@@ -219,8 +219,7 @@ static writ_rc pin(struct attestor *a, const struct writ_talk_request *q, int *p
 		.gid = q->gid,
 		.groups = q->groups,
 		.ngroups = q->ngroups,
-		.pidfd = *pidfd,
-		.give = true };
+		.pidfd = *pidfd };
 	if (*pidfd < 0)
 		return writ_fail(err, WRIT_EPROTO, "no pidfd came with the question");
 	if (writ_map_count(&a->looks) >= WRIT_ATTESTOR_HANDLES_MAX)
@@ -301,28 +300,16 @@ static void take(struct attestor *a, struct writ_str bytes, int *pidfd)
 /* One packet. False: nothing is there, or nobody. */
 static bool receive(struct attestor *a)
 {
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
-	uint8_t bytes[WRIT_TALK_REQUEST_MAX];
-	struct iovec part = { bytes, sizeof(bytes) };
-	struct msghdr m = { .msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = control.room,
-		.msg_controllen = CMSG_LEN(sizeof(int)) };
-	ssize_t n = recvmsg(a->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	uint8_t bytes[WRIT_TALK_REQUEST_MAX + 1]; /* one that does not fit is seen to be too long */
+	WRIT_AUTO(writ_closep) int pidfd = -1;
+	ssize_t n = writ_fdpass_recv(a->fd, bytes, sizeof(bytes), &pidfd);
 	/* Without memory, say: it is still there the next time. */
 	if (n < 0 && errno != EPIPE && errno != ECONNRESET) {
-		a->over = errno != EAGAIN && errno != EINTR && ++a->failures == TRIES_MAX;
+		a->over = errno != EAGAIN && ++a->failures == TRIES_MAX;
 		return false;
 	}
 	a->failures = 0;
-	WRIT_AUTO(writ_closep) int pidfd = -1;
-	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-		memcpy(&pidfd, CMSG_DATA(c), sizeof(pidfd));
-	if (n <= 0 || m.msg_flags & MSG_TRUNC)
+	if (n <= 0 || n == (ssize_t)sizeof(bytes))
 		a->over = true;
 	else
 		take(a, writ_strn(bytes, (size_t)n), &pidfd);

@@ -220,11 +220,9 @@ static void look(pid_t pid, uid_t uid, struct writ_buf *out)
 	struct writ_ns_self self;
 	struct writ_snapshot s;
 	struct writ_answer a;
-	const struct writ_pin_facts facts = { .pid = pid,
-		.uid = uid,
-		.gid = uid,
-		.pidfd = (int)syscall(SYS_pidfd_open, pid, 0),
-		.give = true };
+	const struct writ_pin_facts facts = {
+		.pid = pid, .uid = uid, .gid = uid, .pidfd = (int)syscall(SYS_pidfd_open, pid, 0)
+	};
 	const struct writ_pin_rules rules = { .allow_overflow_uid = true };
 	assert_ok(writ_cgroup_fs_open(ROOT, &fs, &err), err);
 	assert_ok(writ_pin_open(&facts, &rules, &pin, &err), err);
