@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/client.h"
 
+#include "rpc/args.h"
 #include "rpc/wire.h"
 
 #include <errno.h>
@@ -18,37 +19,19 @@
 #define KEEPALIVE_WAIT_MS 20000
 #define METADATA_MAX      16384
 
-static grpc_arg number(char *key, int value)
-{
-	grpc_arg a;
-	memset(&a, 0, sizeof(a));
-	a.type = GRPC_ARG_INTEGER;
-	a.key = key;
-	a.value.integer = value;
-	return a;
-}
-
-static grpc_arg string(char *key, char *value)
-{
-	grpc_arg a = number(key, 0);
-	a.type = GRPC_ARG_STRING;
-	a.value.string = value;
-	return a;
-}
-
 static grpc_channel *make_grpc(int fd, int64_t keepalive_ms)
 {
 	grpc_arg args[] = {
 		/* a direct channel says "test.authority" otherwise */
-		string((char[]){ GRPC_ARG_DEFAULT_AUTHORITY }, (char[]){ "localhost" }),
-		number((char[]){ GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH }, WRIT_MESSAGE_MAX),
-		number((char[]){ GRPC_ARG_MAX_METADATA_SIZE }, METADATA_MAX),
-		number((char[]){ GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION }, 0),
-		number((char[]){ GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET }, 1),
-		number((char[]){ GRPC_ARG_ENABLE_CHANNELZ }, 0),
-		number((char[]){ GRPC_ARG_KEEPALIVE_TIME_MS }, (int)keepalive_ms),
-		number((char[]){ GRPC_ARG_KEEPALIVE_TIMEOUT_MS }, KEEPALIVE_WAIT_MS),
-		number((char[]){ GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA }, 0),
+		writ_grpc_string((char[]){ GRPC_ARG_DEFAULT_AUTHORITY }, (char[]){ "localhost" }),
+		writ_grpc_number((char[]){ GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH }, WRIT_MESSAGE_MAX),
+		writ_grpc_number((char[]){ GRPC_ARG_MAX_METADATA_SIZE }, METADATA_MAX),
+		writ_grpc_number((char[]){ GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION }, 0),
+		writ_grpc_number((char[]){ GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET }, 1),
+		writ_grpc_number((char[]){ GRPC_ARG_ENABLE_CHANNELZ }, 0),
+		writ_grpc_number((char[]){ GRPC_ARG_KEEPALIVE_TIME_MS }, (int)keepalive_ms),
+		writ_grpc_number((char[]){ GRPC_ARG_KEEPALIVE_TIMEOUT_MS }, KEEPALIVE_WAIT_MS),
+		writ_grpc_number((char[]){ GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA }, 0),
 	};
 	grpc_channel_args all = { WRIT_COUNT(args), args };
 	grpc_channel_credentials *creds = grpc_insecure_credentials_create();

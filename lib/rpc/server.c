@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/server.h"
 
+#include "rpc/args.h"
 #include "rpc/wire.h"
 
 #include <assert.h>
@@ -19,35 +20,26 @@
 
 static const struct writ_rpc_method unknown_method = { .path = "unknown" };
 
-static grpc_arg number(char *key, int value)
-{
-	grpc_arg a;
-	memset(&a, 0, sizeof(a));
-	a.type = GRPC_ARG_INTEGER;
-	a.key = key;
-	a.value.integer = value;
-	return a;
-}
-
 static grpc_server *make_grpc(const struct writ_rpc_server_config *cfg)
 {
 	grpc_arg args[] = {
-		number((char[]){ GRPC_ARG_MAX_CONCURRENT_STREAMS }, STREAMS_MAX),
-		number((char[]){ GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH }, (int)cfg->max_request),
-		number((char[]){ GRPC_ARG_MAX_METADATA_SIZE }, METADATA_MAX),
-		number((char[]){ GRPC_ARG_HTTP2_BDP_PROBE }, 0),
+		writ_grpc_number((char[]){ GRPC_ARG_MAX_CONCURRENT_STREAMS }, STREAMS_MAX),
+		writ_grpc_number(
+			(char[]){ GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH }, (int)cfg->max_request),
+		writ_grpc_number((char[]){ GRPC_ARG_MAX_METADATA_SIZE }, METADATA_MAX),
+		writ_grpc_number((char[]){ GRPC_ARG_HTTP2_BDP_PROBE }, 0),
 		/* gRPC would unpack a small message into any amount of memory */
-		number((char[]){ GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION }, 0),
-		number((char[]){ GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET }, 1),
-		number((char[]){ GRPC_ARG_ENABLE_CHANNELZ }, 0),
-		number((char[]){ GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS },
+		writ_grpc_number((char[]){ GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION }, 0),
+		writ_grpc_number((char[]){ GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET }, 1),
+		writ_grpc_number((char[]){ GRPC_ARG_ENABLE_CHANNELZ }, 0),
+		writ_grpc_number((char[]){ GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS },
 			PING_MIN_MS),
-		number((char[]){ GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS }, 1),
-		number((char[]){ GRPC_ARG_MINIMAL_STACK }, cfg->light),
-		number((char[]){ GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION }, 0),
+		writ_grpc_number((char[]){ GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS }, 1),
+		writ_grpc_number((char[]){ GRPC_ARG_MINIMAL_STACK }, cfg->light),
+		writ_grpc_number((char[]){ GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION }, 0),
 		/* only a network loses a peer without a word; last, because of the count below */
-		number((char[]){ GRPC_ARG_KEEPALIVE_TIME_MS }, KEEPALIVE_MS),
-		number((char[]){ GRPC_ARG_KEEPALIVE_TIMEOUT_MS }, KEEPALIVE_WAIT_MS),
+		writ_grpc_number((char[]){ GRPC_ARG_KEEPALIVE_TIME_MS }, KEEPALIVE_MS),
+		writ_grpc_number((char[]){ GRPC_ARG_KEEPALIVE_TIMEOUT_MS }, KEEPALIVE_WAIT_MS),
 	};
 	grpc_channel_args all = { WRIT_COUNT(args) - (cfg->front.tls ? 0 : 2), args };
 	return grpc_server_create(&all, NULL);
