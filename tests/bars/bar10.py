@@ -234,13 +234,11 @@ def few(w, v, which, seconds):
     settle(v, victim, fds, f"{which}, 256 descriptors")
 
 
-def world(descriptors=None):
-    w = World()
+def start(w, descriptors=None):
     if descriptors:
         w.server.wrap = w.agent.wrap = ["prlimit", f"--nofile={descriptors}:{descriptors}"]
     w.start()
     w.entry("honest", f"unix:uid:{HONEST}")
-    return w
 
 
 def main():
@@ -250,19 +248,11 @@ def main():
     names = [a for a in sys.argv[2:] if a not in (*listeners, *parts)]
     v = Verdict()
     for part in parts:
-        w = None
-        try:
-            w = world(256 if part == "few" else None)
+        with World() as w:
+            start(w, 256 if part == "few" else None)
             for which in listeners:
                 {"probes": lambda: probes(w, v, which, seconds, names), "many": lambda: many(w, v, which, seconds),
                  "few": lambda: few(w, v, which, seconds)}[part]()
-        except BaseException:
-            if w:
-                w.scene.dump()
-            raise
-        finally:
-            if w:
-                w.close()
     v.end()
 
 

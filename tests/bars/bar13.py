@@ -80,7 +80,7 @@ class Bar:
 
     def run(self):
         w, v = self.w, self.v
-        try:
+        with w:
             w.start()
             self.trusted, self.other = python_copy(w, "trusted"), python_copy(w, "other")
             here = Path(__file__).parent
@@ -102,11 +102,6 @@ class Bar:
                 v.most(f"R1 accepted of {ATTEMPTS}", sum(got for _, got in tries), 0)
             else:
                 v.note("R1", "left out: needs root, to choose process IDs")
-        except BaseException:
-            w.scene.dump()
-            raise
-        finally:
-            w.close()
         v.end()
 
 

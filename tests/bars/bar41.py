@@ -42,18 +42,13 @@ def main():
     if not IS_ROOT:
         print("not root: rows that need other users, process IDs or the agent stopped are left out")
     p, v = Posing(World()), Verdict()
-    try:
+    with p.w:
         if old:
             p.make_old()
         p.prepare()
         for row in ROWS:
             if not names or any(row.what.split(",")[0] == n or row.attack == n for n in names):
                 run_row(p, v, row, short)
-    except BaseException:
-        p.w.scene.dump()
-        raise
-    finally:
-        p.w.close()
     v.end()
 
 

@@ -19,7 +19,7 @@ def main():
     w, v = World(), Verdict()
     p, counts = Posing(w), collections.Counter()
     rows = {row.attack: row for row in ROWS}
-    try:
+    with w:
         faults = Faults(w, w.agent)
         p.prepare()
         before, agents = p.descriptors(), p.agents()
@@ -46,11 +46,6 @@ def main():
                      "descriptors leaked"):
             v.most(what, counts[what], 0)
         faults.close()
-    except BaseException:
-        w.scene.dump()
-        raise
-    finally:
-        w.close()
     v.end()
 
 

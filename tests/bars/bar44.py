@@ -176,15 +176,12 @@ def main():
         print(f"skipped: needs root and {' '.join(lacks) or 'nothing else'}")
         sys.exit(77)
     w, v, closing = World(), Verdict(), []
-    try:
-        run(w, v, closing)
-    except BaseException:
-        w.scene.dump()
-        raise
-    finally:
-        for p in closing:
-            p.close()
-        w.close()
+    with w:
+        try:
+            run(w, v, closing)
+        finally:
+            for p in closing:
+                p.close()
     v.end()
 
 

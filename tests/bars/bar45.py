@@ -115,13 +115,8 @@ def main():
         print(f"skipped: needs root, v1 cgroups and {' '.join(missing) or 'nothing else'}")
         sys.exit(77)
     w, v = World(), Verdict()
-    try:
+    with w:
         run(w, v)
-    except BaseException:
-        w.scene.dump()
-        raise
-    finally:
-        w.close()
     v.end()
 
 

@@ -83,7 +83,7 @@ class Bar:
             print("needs root")
             sys.exit(77)
         w = self.w
-        try:
+        with w:
             self.p.prepare()
             w.entry("hashed", "unix:sha256:" + "0" * 64)
             time.sleep(0.5)
@@ -91,11 +91,6 @@ class Bar:
             self.beside("new programs", lambda: self.many(HASH_ROW.short if short else HASH_ROW.tries))
             self.beside("FUSE", self.crowd)
             self.beside("FUSE, names forgotten", lambda: self.crowd("forget"))
-        except BaseException:
-            w.scene.dump(20)
-            raise
-        finally:
-            w.close()
         self.v.end()
 
 

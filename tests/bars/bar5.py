@@ -59,7 +59,7 @@ def outage(w, v, uid):
 
 def main():
     w, v = World(server_extra='ca_ttl = "3m"\n'), Verdict()
-    try:
+    with w:
         w.start()
         uid = other_uid(1)
         w.entry("agent/caller", f"unix:uid:{uid}", path_selector(w.tool("spiffe-client")), ttl=60)
@@ -70,11 +70,6 @@ def main():
         calls(w, v, uid, port)
         if OUTAGE_S > 0:
             outage(w, v, uid)
-    except BaseException:
-        w.scene.dump()
-        raise
-    finally:
-        w.close()
     v.end()
 
 

@@ -11,7 +11,7 @@ ROUNDS = 100  # of a creation and a deletion each
 
 def main():
     w, v = World(), Verdict()
-    try:
+    with w:
         w.start()
         uid = other_uid(1)
         mine = [f"unix:uid:{uid}", path_selector(w.tool("spiffe-client"))]
@@ -38,11 +38,6 @@ def main():
             v.note(f"{what}, p50", f"{percentile(values, 50):.1f}", "ms")
             v.most(f"{what}, p99", percentile(values, 99), 100, "ms")
             v.note(f"{what}, slowest", f"{max(values):.1f}", "ms")
-    except BaseException:
-        w.scene.dump()
-        raise
-    finally:
-        w.close()
     v.end()
 
 

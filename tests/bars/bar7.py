@@ -213,7 +213,7 @@ class Bar:
         v.most("gate: failed calls beyond those", summary["failed"] - KILLS - int(down[0] * 10 + 1), 0)
 
     def run(self):
-        try:
+        with self.w:
             self.prepare()
             for part in (self.server, self.signer, self.agent, self.gates):
                 part()
@@ -221,11 +221,6 @@ class Bar:
             self.v.note("certificates in the record", len(found))
             self.v.most("serials that were given twice", len(found) - len(set(found)), 0)
             self.v.least("certificates in the record", len(found), 1)
-        except BaseException:
-            self.w.scene.dump()
-            raise
-        finally:
-            self.w.close()
         self.v.end()
 
 

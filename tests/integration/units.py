@@ -69,8 +69,7 @@ class Units(unittest.TestCase):
         """With the system calls, the capabilities and no more of the user rights that the units give."""
         if not IS_ROOT or not shutil.which("systemd-analyze") or not ctypes.util.find_library("seccomp"):
             self.skipTest("needs root, systemd-analyze and libseccomp")
-        w = World()
-        try:
+        with World() as w:
             for name in ("writ-server", "writ-signer", "writ-agent"):  # the build may stand where that user cannot go
                 w.tool(name, BIN)
             subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", w.dir], check=True)
@@ -92,11 +91,6 @@ class Units(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             status = Path(f"/proc/{w.agent.run.pid}/status").read_text()
             self.assertRegex(status, r"CapPrm:\t0+\n")
-        except BaseException:
-            w.scene.dump()
-            raise
-        finally:
-            w.close()
 
     def test_units_read_the_files_that_the_documents_name(self):
         for name in EXPOSURE:

@@ -214,6 +214,15 @@ class World:
     def close(self):
         self.scene.close()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, what, trace):
+        """Whatever went wrong, the daemons' logs say why."""
+        if kind:
+            self.scene.dump()
+        self.close()
+
 
 def path_selector(program):
     return f"unix:path:{os.path.realpath(program)}"
