@@ -186,12 +186,17 @@ static void start(struct world *w, const struct writ_place *p, struct question *
 	q->done = q->was_at_once = rc == WRIT_OK;
 }
 
+static void await_answer(struct world *w, struct question *q)
+{
+	assert_true(writ_loop_run_until(w->loop, &q->done, writ_mono_ms() + 20000));
+	writ_selectors_seal(&q->answer.selectors);
+}
+
 static void ask(struct world *w, const char *cgroup, struct question *q)
 {
 	const struct writ_place p = place_of("systemd:id:" UNIT, cgroup);
 	start(w, &p, q);
-	assert_true(writ_loop_run_until(w->loop, &q->done, writ_mono_ms() + 20000));
-	writ_selectors_seal(&q->answer.selectors);
+	await_answer(w, q);
 }
 
 static void expect(struct question *q, const char *selector, const char *note)
@@ -238,8 +243,7 @@ static void a_scope_has_a_cgroup_too(void **state)
 	w->manager = start_child(argv);
 	open_asks(w, 0);
 	start(w, &p, &q);
-	assert_true(writ_loop_run_until(w->loop, &q.done, writ_mono_ms() + 20000));
-	writ_selectors_seal(&q.answer.selectors);
+	await_answer(w, &q);
 	expect(&q, "systemd:fragment_path:/run/systemd/transient/run-1.scope", "");
 }
 
@@ -317,8 +321,7 @@ static void a_unit_that_is_not_loaded_is_not_known(void **state)
 	start_manager(w, "answers");
 	open_asks(w, 0);
 	start(w, &p, &q);
-	assert_true(writ_loop_run_until(w->loop, &q.done, writ_mono_ms() + 20000));
-	writ_selectors_seal(&q.answer.selectors);
+	await_answer(w, &q);
 	expect(&q, "", "has no unit 'gone.service'");
 }
 
@@ -416,8 +419,7 @@ static void what_is_no_bus_is_not_known(void **state)
 			assert_true(send(c, rows[i].says, strlen(rows[i].says), MSG_NOSIGNAL) >= 0);
 			close(c);
 		}
-		assert_true(writ_loop_run_until(w->loop, &q.done, writ_mono_ms() + 20000));
-		writ_selectors_seal(&q.answer.selectors);
+		await_answer(w, &q);
 		expect(&q, "", rows[i].note);
 		if (!rows[i].says)
 			close(c);
