@@ -5,6 +5,7 @@
 #include "session.h"
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "rpc/rpc.h"
 
@@ -98,8 +99,9 @@ void writ_check_agent(struct writ_doctor *d)
 			"the agent is of version %s, this program of %s", a->version, WRIT_VERSION);
 	check_mode(d, path);
 	if (a->ready)
-		writ_found(d, WRIT_FOUND_OK, NULL, "%" PRIu64 " entries, %" PRIu64 " SVIDs ready",
-			a->entries, a->svids);
+		writ_found(d, WRIT_FOUND_OK, NULL, "%" PRIu64 " entr%s, %" PRIu64 " SVID%s ready",
+			a->entries, a->entries == 1 ? "y" : "ies", a->svids,
+			a->svids == 1 ? "" : "s");
 	else
 		writ_found(d, WRIT_FOUND_FAIL, "the server and the lines below; writ-agent's log",
 			"no caller gets an identity from it");
@@ -124,15 +126,42 @@ void writ_check_agent_svid(struct writ_doctor *d)
 			"%s, its SVID is good for %s", a->agent_id, span(left, text, sizeof(text)));
 }
 
+/* Clock ticks since boot: with its number, a name for this process that no other has. 0: not known.
+ */
+static uint64_t own_start_time(void)
+{
+	WRIT_AUTO(writ_buf_done) struct writ_buf text = WRIT_BUF(4096);
+	uint64_t v = 0;
+	if (writ_fs_read("/proc/self/stat", &text, NULL) != WRIT_OK)
+		return 0;
+	const char *p = strrchr(writ_buf_cstr(&text), ')'); /* field 2 is any text */
+	for (int field = 2; p && field < 22; field++)
+		p = strchr(p + 1, ' ');
+	struct writ_str rest = writ_cstr(p ? p + 1 : ""), word;
+	(void)writ_str_cut(&rest, ' ', &word);
+	return writ_parse_u64(word, 1, UINT64_MAX, &v, NULL) == WRIT_OK ? v : 0;
+}
+
 static void judge_sight(struct writ_doctor *d, const R(ExplainResponse) * r)
 {
+	/* In a PID namespace of its own this process has another number for the agent. */
+	if (!r->process || r->process->start_time != own_start_time()) {
+		writ_found(d, WRIT_FOUND_NONE, "run writ doctor outside of this container",
+			"which program this process runs: pid %d is another process for the agent",
+			(int)getpid());
+		return;
+	}
 	for (size_t i = 0; i < r->n_withheld; i++) {
-		if (!strstr(r->withheld[i], "CAP_SYS_PTRACE"))
+		const char *why = r->withheld[i];
+		if (strncmp(why, "unix:path", 9) != 0)
 			continue;
 		writ_found(d, WRIT_FOUND_WARN,
-			"systemctl edit writ-agent: [Service] AmbientCapabilities=CAP_SYS_PTRACE "
-			"CAP_DAC_READ_SEARCH",
-			"it cannot see which program this process runs: %s", r->withheld[i]);
+			strstr(why, "CAP_SYS_PTRACE")
+				? "systemctl edit writ-agent: [Service] "
+				  "AmbientCapabilities=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH"
+				: "run writ doctor as the machine's programs are run, then it may "
+				  "see those",
+			"it cannot see which program this process runs: %s", why);
 		return;
 	}
 	writ_found(d, WRIT_FOUND_OK, NULL, "it sees which program this process runs");

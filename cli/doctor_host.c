@@ -200,7 +200,8 @@ void writ_check_limits(struct writ_doctor *d)
 				(unsigned long long)v);
 	}
 	if (!read_kernel_number("/proc/sys/kernel/yama/ptrace_scope", &v))
-		writ_found(d, WRIT_FOUND_WARN, "enable the Yama security module",
+		writ_found(d, WRIT_FOUND_WARN,
+			"boot with yama in lsm= (a kernel with CONFIG_SECURITY_YAMA)",
 			"no Yama: a process can read the keys of others of its user");
 	else if (v == 0)
 		writ_found(d, WRIT_FOUND_WARN, "sysctl -w kernel.yama.ptrace_scope=1",

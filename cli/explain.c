@@ -112,7 +112,7 @@ static void print_part(const R(Part) * p)
 				? ""
 				: "  (an interpreter: every script has this path)");
 	else if (p->others)
-		printf("    it has %u others of this kind", p->others);
+		printf("    it has %u other%s of this kind", p->others, p->others == 1 ? "" : "s");
 	else if (p->why[0])
 		printf("    %s", writ_safe(p->why));
 	putchar('\n');
@@ -169,6 +169,15 @@ static const char *verdict(const R(ExplainResponse) * r)
 	return r->entries_total ? "no entry matches" : "this agent has no entries";
 }
 
+/* What is missing may be there, and the agent does not see it. */
+static bool lacks_right(const R(ExplainResponse) * r)
+{
+	for (size_t i = 0; i < r->n_withheld; i++)
+		if (strstr(r->withheld[i], "CAP_SYS_PTRACE"))
+			return true;
+	return false;
+}
+
 static void print_explanation(const R(ExplainResponse) * r, bool all)
 {
 	WRIT_AUTO(writ_buf_done) struct writ_buf fix = WRIT_BUF(256 * 1024);
@@ -191,6 +200,10 @@ static void print_explanation(const R(ExplainResponse) * r, bool all)
 			strpbrk(writ_buf_cstr(&fix), "\\\"") ? writ_buf_cstr(&fix)
 							     : writ_buf_cstr(&shown));
 	}
+	if (strstr(writ_buf_cstr(&fix), "(redacted)"))
+		puts("          put the value of the variable in place of (redacted)");
+	if (!r->matches && lacks_right(r))
+		puts("          or give the agent the right that it lacks: `writ doctor` says how");
 	if (dropped)
 		printf("          it leaves out %zu selector%s that the process has nothing like: "
 		       "more "

@@ -107,6 +107,33 @@ static size_t mend_entry(const R(ExplainResponse) * r, const R(Candidate) * e, s
 	return dropped;
 }
 
+/* Without one of these an entry is for strangers: docs/selectors.md. */
+static bool is_boundary(const char *s)
+{
+	static const char *const users[] = { "unix:uid:", "unix:user:", "run:", "cgroup:path:",
+		"systemd-user:", "podman-rootless:" };
+	for (size_t i = 0; i < WRIT_COUNT(users); i++)
+		if (strncmp(s, users[i], strlen(users[i])) == 0)
+			return true;
+	return is_place(s);
+}
+
+static bool drops(const R(Candidate) * e)
+{
+	for (size_t i = 0; i < e->n_parts; i++)
+		if (!e->parts[i]->has && !e->parts[i]->instead[0])
+			return true;
+	return false;
+}
+
+static bool keeps_boundary(const R(Candidate) * e)
+{
+	for (size_t i = 0; i < e->n_parts; i++)
+		if (is_boundary(e->parts[i]->has ? e->parts[i]->selector : e->parts[i]->instead))
+			return true;
+	return false;
+}
+
 static void new_entry(const R(ExplainResponse) * r, struct writ_buf *out)
 {
 	const char *td =
@@ -134,7 +161,7 @@ size_t writ_mend(const R(ExplainResponse) * r, struct writ_buf *out)
 	const R(Candidate) *e = nearest(r);
 	if (r->matches || !r->synced || !r->n_found)
 		return 0;
-	if (e)
+	if (e && (!drops(e) || keeps_boundary(e)))
 		return mend_entry(r, e, out);
 	new_entry(r, out);
 	return 0;

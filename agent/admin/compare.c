@@ -45,18 +45,28 @@ static bool is_of_word(struct writ_str selector, struct writ_str word)
 	return writ_str_starts(selector, word) && selector.n > word.n && selector.p[word.n] == ':';
 }
 
-const struct writ_attestor_vt *writ_giver_of(
-	const struct writ_attestor_vt *const *attestors, struct writ_str selector)
+/* "caps:none" is a word of its own and has no value behind it: *whole. */
+static const struct writ_attestor_vt *find_giver(
+	const struct writ_attestor_vt *const *attestors, struct writ_str selector, bool *whole)
 {
+	*whole = false;
 	for (size_t i = 0; attestors[i]; i++) {
 		struct writ_str rest = writ_cstr(attestors[i]->types), word;
 		while (rest.n) {
 			(void)writ_str_cut(&rest, ' ', &word);
-			if (word.n && is_of_word(selector, word))
+			*whole = word.n && writ_str_eq(selector, word);
+			if (*whole || (word.n && is_of_word(selector, word)))
 				return attestors[i];
 		}
 	}
 	return NULL;
+}
+
+const struct writ_attestor_vt *writ_giver_of(
+	const struct writ_attestor_vt *const *attestors, struct writ_str selector)
+{
+	bool whole;
+	return find_giver(attestors, selector, &whole);
 }
 
 static size_t behind(struct writ_str s, size_t from, const char *any)
@@ -186,15 +196,18 @@ void writ_compare(const struct writ_selectors *entry, size_t i, const struct wri
 	struct writ_selector sel = writ_selectors_at(entry, i);
 	*ret = (struct writ_part){ .selector = sel.text };
 	struct writ_str kind = writ_strn(sel.text.p, writ_kind_of(have->attestors, sel.text));
+	bool whole;
+	(void)find_giver(have->attestors, sel.text, &whole);
 	for (size_t k = 0; k < have->selectors->n && !ret->has; k++) {
 		struct writ_str other = writ_selectors_at(have->selectors, k).text;
 		ret->has = writ_str_eq(other, sel.text);
-		if (!writ_str_starts(other, kind) || writ_kind_of(have->attestors, other) != kind.n)
+		if (!writ_str_starts(other, kind) ||
+			(!whole && writ_kind_of(have->attestors, other) != kind.n))
 			continue;
 		ret->others++;
 		ret->instead = other;
 	}
-	if (ret->has || ret->others != 1)
+	if (ret->has || whole || ret->others != 1)
 		ret->instead = WRIT_STR("");
 	if (ret->has)
 		ret->others = 0;

@@ -18,9 +18,10 @@ struct writ_have {
 struct writ_part {
 	struct writ_str selector;
 	bool has;
-	size_t others;           /* how many of this kind the process has */
-	struct writ_str instead; /* that one, when it is one; else empty */
-	char why[256];           /* a sentence, when the process has none; "" */
+	size_t others; /* how many of this kind the process has */
+	struct writ_str
+		instead; /* that one, when it is one that could stand in its place; else empty */
+	char why[256];   /* a sentence, when the process has none; "" */
 };
 
 struct writ_score {
@@ -40,7 +41,7 @@ const struct writ_attestor_vt *writ_giver_of(
 	const struct writ_attestor_vt *const *attestors, struct writ_str selector);
 /* How many bytes at the front of a selector say what it is about: of "unix:uid:7" those of
  * "unix:uid:", of "docker:label:a:b" those of "docker:label:a:", of "docker:env:A=b" those of
- * "docker:env:A=". */
+ * "docker:env:A=", of "caps:none" those of "caps:". */
 size_t writ_kind_of(const struct writ_attestor_vt *const *attestors, struct writ_str selector);
 
 #endif

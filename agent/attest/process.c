@@ -6,7 +6,6 @@
  * an entry can only ask for what is there; that something is not there is said for all at once. */
 #include "attest/attestor.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -73,7 +72,8 @@ static void emit_rights(const struct writ_snapshot *s, int dirfd, struct writ_an
 static void emit_ns(struct writ_answer *out, const char *name, int error, bool is_host)
 {
 	if (error != 0)
-		writ_answer_note(out, "ns:%s withheld: %s", name, strerror(error));
+		writ_answer_note(out, "ns:%s withheld: the agent may not read it (%s)", name,
+			strerror(error));
 	else
 		writ_emit(out, "ns", name, is_host ? WRIT_STR("host") : WRIT_STR("other"));
 }
@@ -83,8 +83,11 @@ static void emit_net(const struct writ_attest_ctx *ctx, int dirfd, struct writ_a
 	uint64_t ns = 0;
 	int e = writ_ns_read(dirfd, "ns/net", &ns);
 	if (e == 0 && ctx->host_net == 0)
-		e = EACCES; /* which one the host's is could not be read */
-	emit_ns(out, "net", e, ns == ctx->host_net);
+		writ_answer_note(out,
+			"ns:net withheld: the agent may not read the machine's own, that of "
+			"process 1");
+	else
+		emit_ns(out, "net", e, ns == ctx->host_net);
 }
 
 static writ_rc attest(const struct writ_attest_ctx *ctx, const struct writ_attest_call *call,

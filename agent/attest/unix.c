@@ -4,6 +4,7 @@
  * and the agent's view of it can have been arranged by the caller. */
 #include "attest/attestor.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,6 +43,9 @@ static const char *program_is_hidden(const struct writ_snapshot *s, char *text, 
 			return "the kernel was told to give its program the same addresses each "
 			       "time (setarch -R, a debugger, or kernel.randomize_va_space=0), so "
 			       "another program run in between would leave no trace";
+		if (e == ENOENT && needed[i] == WRIT_PART_EXE)
+			return "it runs no file: a thread of the kernel, or a process that is "
+			       "ending";
 		(void)snprintf(text, size,
 			"the agent may not read the caller's %s (%s); it needs CAP_SYS_PTRACE and "
 			"CAP_DAC_READ_SEARCH",

@@ -90,6 +90,20 @@ class Doctor(Case):
         self.assertNotIn(("agent", "ok"), found)
         self.assertIn("matches no entry", found[(GROUPS[4], "warn")][0][0])
 
+    @unittest.skipUnless(IS_ROOT, "makes namespaces")
+    def test_what_the_agent_sees_of_a_process_in_a_namespace_of_its_own(self):
+        def sight(*unshare):
+            done = subprocess.run(["unshare", *unshare, BIN / "writ", "doctor", "-o", "json"], capture_output=True, text=True, timeout=30,
+                                  check=False, env={**os.environ, **self.env})
+            return [(c["status"], c["text"]) for c in json.loads(done.stdout)["checks"] if "program this process runs" in c["text"]]
+        [(status, text)] = sight("-m")
+        self.assertEqual(status, "warn")
+        self.assertIn("another mount namespace", text)
+        # It has a number there that is another process's for the agent, or nobody's.
+        [(status, text)] = sight("-p", "-f", "--mount-proc")
+        self.assertEqual(status, "none")
+        self.assertIn("is another process for the agent", text)
+
     def test_configurations_that_are_wrong(self):
         for name, text in (("bad-agent.conf", 'agent { join_token = "s3cr3t" nonsense = 1 }\n'), ("bad.conf", "{{{ s3cr3t")):
             path = self.world.dir / name

@@ -70,6 +70,13 @@ static const struct {
 		"unix:path:/a unix:uid:5", "unix:uid:7", "one", "unix:path:/a", "",
 		"unix:path and unix:sha256 withheld: the caller is in another mount namespace",
 		NULL },
+	{ "all that bounds it was withheld", "nnp:0 unix:uid:5",
+		"systemd withheld: the cgroup cannot be read",
+		"nnp:0 systemd:id:a.service unix:path:/a", "unix:gid:7 unix:path:/b unix:uid:7",
+		"one", "systemd:id:a.service unix:path:/a", "",
+		"systemd withheld: the cgroup cannot be read",
+		"writ entry create -parentID spiffe://td/spire/agent/a -spiffeID spiffe://td/NAME "
+		"-selector unix:uid:5" },
 	{ "an attestor that failed", "unix:uid:5", "systemd: cannot read the cgroup",
 		"systemd:id:a.service unix:uid:5", "unix:uid:7", "one", "systemd:id:a.service", "",
 		"systemd: cannot read the cgroup", NULL },

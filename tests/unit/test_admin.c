@@ -5,6 +5,7 @@
 #include "explain_cases.h"
 
 #include "admin/admin_impl.h"
+#include "admin/compare.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
@@ -341,6 +342,46 @@ static void test_a_process_is_attested_by_its_number(void **state)
 	stop(&f);
 }
 
+/* "caps:none" has no value behind a second colon, and is a selector of an attestor all the same. */
+static void test_a_selector_without_a_value_has_its_attestor(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *want, *has;
+		size_t kind, others;
+		bool given;
+	} rows[] = {
+		{ "caps:none", "caps:none", 5, 0, true },
+		{ "caps:none", "caps:has:cap_chown caps:has:cap_kill", 5, 2, true },
+		{ "caps:none", "caps:has:cap_chown", 5, 1, true },
+		{ "caps:has:cap_kill", "caps:none", 9, 0, true },
+		{ "caps:nonesuch", "caps:none", 5, 1, false },
+		{ "proc:main:true", "proc:depth:1", 10, 0, true },
+		{ "seccomp:2", "seccomp:0", 8, 1, true },
+	};
+	for (size_t i = 0; i < WRIT_COUNT(rows); i++) {
+		struct writ_selectors want, has;
+		struct writ_part part;
+		read_set(&want, rows[i].want);
+		read_set(&has, rows[i].has);
+		const struct writ_have have = { &has, WRIT_STR(""), writ_attestors, UINT_MAX };
+		print_message("# %s, %s\n", rows[i].want, rows[i].has);
+		assert_int_equal(
+			writ_kind_of(writ_attestors, writ_cstr(rows[i].want)), rows[i].kind);
+		assert_int_equal(writ_giver_of(writ_attestors, writ_cstr(rows[i].want)) != NULL,
+			rows[i].given);
+		writ_compare(&want, 0, &have, &part);
+		assert_int_equal(part.has, strcmp(rows[i].want, rows[i].has) == 0);
+		assert_int_equal(part.others, rows[i].others);
+		if (rows[i].given)
+			assert_string_equal(part.why, "");
+		if (strcmp(rows[i].want, "caps:none") == 0) /* a right is no mend for it */
+			assert_int_equal(part.instead.n, 0);
+		writ_selectors_done(&want);
+		writ_selectors_done(&has);
+	}
+}
+
 static void test_bad_questions_are_refused(void **state)
 {
 	(void)state;
@@ -537,6 +578,7 @@ int main(void)
 		cmocka_unit_test(test_a_match_says_so_and_what_serves_in_its_place),
 		cmocka_unit_test(test_values_of_variables_leave_the_agent_nowhere),
 		cmocka_unit_test(test_a_process_is_attested_by_its_number),
+		cmocka_unit_test(test_a_selector_without_a_value_has_its_attestor),
 		cmocka_unit_test(test_bad_questions_are_refused),
 		cmocka_unit_test(test_a_preview_finds_the_processes_of_now),
 		cmocka_unit_test(test_many_entries_are_looked_at_in_slices),

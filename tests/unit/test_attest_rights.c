@@ -31,6 +31,8 @@ struct fixture {
 	char selectors[8192], notes[8192];
 };
 
+static uint64_t host_net; /* what the agent knows of it */
+
 static void look(struct fixture *f, child_fn run, void *arg)
 {
 	static const struct writ_attestor_vt *const list[] = { &writ_attestor_process, NULL };
@@ -42,7 +44,7 @@ static void look(struct fixture *f, child_fn run, void *arg)
 	if (writ_pin_open(&facts, NULL, &f->pin, &err) != WRIT_OK ||
 		writ_snapshot_take(&f->pin, &self, &f->s, &err) != WRIT_OK)
 		fail_msg("%s", err.msg);
-	f->ctx = (struct writ_attest_ctx){ .host_net = writ_ns_host_net() };
+	f->ctx = (struct writ_attest_ctx){ .host_net = host_net };
 	WRIT_AUTO(writ_answer_done) struct writ_answer a;
 	if (writ_attest(list, &f->ctx, &f->s, f->pin.dirfd, WRIT_ATTEST_PROCESS, &a, &err) !=
 		WRIT_OK)
@@ -170,6 +172,21 @@ static void namespaces_are_the_hosts_or_others(void **state)
 	}
 }
 
+/* An agent without capabilities knows the caller's, and not the machine's: nothing is said. */
+static void without_the_machines_network_to_compare_with_none_is_named(void **state)
+{
+	(void)state;
+	struct fixture f;
+	uint64_t known = host_net;
+	struct sets none = { 0, 0 };
+	host_net = 0;
+	look(&f, with_caps, &none);
+	host_net = known;
+	assert_null(strstr(f.selectors, "ns:net"));
+	assert_non_null(strstr(f.notes, "ns:net withheld: the agent may not read"));
+	close_fixture(&f);
+}
+
 /* In a user namespace of one's own one has all capabilities, over nothing. */
 static void capabilities_of_another_user_namespace_are_withheld(void **state)
 {
@@ -277,11 +294,13 @@ int main(void)
 		cmocka_unit_test(no_capability_is_said_only_when_none_can_be_raised),
 		cmocka_unit_test(seccomp_and_no_new_privs_are_told),
 		cmocka_unit_test(namespaces_are_the_hosts_or_others),
+		cmocka_unit_test(without_the_machines_network_to_compare_with_none_is_named),
 		cmocka_unit_test(capabilities_of_another_user_namespace_are_withheld),
 		cmocka_unit_test(an_attestor_that_nobody_wants_is_not_asked),
 		cmocka_unit_test(entries_are_counted_by_what_they_ask_for),
 		cmocka_unit_test(rights_are_read_strictly),
 	};
 	writ_ns_self_read(&self);
+	host_net = writ_ns_host_net();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

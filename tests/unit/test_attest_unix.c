@@ -348,6 +348,11 @@ static void unread_parts_withhold_what_rests_on_them(void **state)
 		f.s.withheld[parts[i]] = 0;
 	}
 	assert_non_null(strstr(selectors(&f, WRIT_ATTEST_MAY_BLOCK, NULL), "unix:path"));
+	/* A thread of the kernel has no program, and no capability would show one. */
+	f.s.withheld[WRIT_PART_EXE] = ENOENT;
+	assert_null(strstr(selectors(&f, WRIT_ATTEST_MAY_BLOCK, &notes), "unix:path"));
+	assert_non_null(strstr(notes, "it runs no file"));
+	assert_null(strstr(notes, "CAP_SYS_PTRACE"));
 	close_fixture(&f);
 }
 
