@@ -162,6 +162,7 @@ static bool look_deeper(struct stream *s)
 	writ_facts_ref(f);
 	writ_facts_unref(s->facts);
 	s->facts = f;
+	s->proven = false; /* that was of the others */
 	return false;
 }
 

@@ -51,6 +51,9 @@ static void send_ping(struct writ_conn *c)
 	struct writ_list *node;
 	while ((node = writ_list_pop(&c->asked)))
 		writ_list_push(&c->sent, node);
+	/* Until this one is on its way, the ACK of one before it, whose time was up, is no answer.
+	 */
+	c->guard.challenged = c->guard.answered = false;
 	writ_rand(payload, sizeof(payload));
 	writ_relay_ping(&c->relay, payload);
 }

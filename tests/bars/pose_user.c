@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -138,8 +139,27 @@ static bool read_mm(struct prctl_mm_map *m)
 	return true;
 }
 
-static void set_exe(struct pose *p, bool with_namespace)
+enum set_by { BY_NOBODY, BY_ITSELF, BY_SHARER };
+
+static int set_by_sharer(void *arg)
 {
+	struct prctl_mm_map *m = arg;
+	_exit(prctl(PR_SET_MM, PR_SET_MM_MAP, m, sizeof(*m), 0) == 0 ? 0 : 1);
+}
+
+/* Root of a namespace of its own, in the memory of this process, which stays where it is. */
+static bool set_from_namespace(struct prctl_mm_map *m)
+{
+	static char stack[64 * 1024] __attribute__((aligned(16)));
+	int status = 1;
+	pid_t pid = clone(set_by_sharer, stack + sizeof(stack),
+		CLONE_VM | CLONE_VFORK | CLONE_NEWUSER | SIGCHLD, m);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+static void set_exe(struct pose *p, enum set_by who)
+{
+	bool with_namespace = who == BY_ITSELF;
 	struct prctl_mm_map m;
 	if (with_namespace)
 		become_ns_root(p, 0);
@@ -150,23 +170,29 @@ static void set_exe(struct pose *p, bool with_namespace)
 		pose_unready(p, "leave its own program file");
 	int exe = open(p->trusted, O_RDONLY | O_CLOEXEC);
 	m.exe_fd = (uint32_t)exe;
-	bool posed = prctl(PR_SET_MM, PR_SET_MM_MAP, &m, sizeof(m), 0) == 0;
+	bool posed = who == BY_SHARER ? set_from_namespace(&m)
+				      : prctl(PR_SET_MM, PR_SET_MM_MAP, &m, sizeof(m), 0) == 0;
 	char link[4096] = "";
 	bool shown = readlink("/proc/self/exe", link, sizeof(link) - 1) > 0 &&
 		strcmp(link, p->trusted) == 0;
-	if (with_namespace && (!posed || !shown))
+	if (who != BY_NOBODY && (!posed || !shown))
 		pose_unready(p, "pose by PR_SET_MM");
 	pose_ask_on(p, fd);
 }
 
 static void mm_map(struct pose *p)
 {
-	set_exe(p, true);
+	set_exe(p, BY_ITSELF);
+}
+
+static void mm_map_shared(struct pose *p)
+{
+	set_exe(p, BY_SHARER);
 }
 
 static void mm_map_without_namespace(struct pose *p)
 {
-	set_exe(p, false);
+	set_exe(p, BY_NOBODY);
 }
 
 /* --- A9: names that look like a file --- */
@@ -287,6 +313,7 @@ const struct pose_attack pose_user_attacks[] = {
 	{ "namespace-root", namespace_root, 0 },
 	{ "bind-mount", bind_mount, 0 },
 	{ "mm-map", mm_map, 0 },
+	{ "mm-map-shared", mm_map_shared, 0 },
 	{ "mm-map-without-namespace", mm_map_without_namespace, 0 },
 	{ "memory-file", memory_file, 0 },
 	{ "deleted-file", deleted_file, 0 },

@@ -49,6 +49,8 @@ ROWS = [
     Row("A6, child", "child", 1000, 10),
     Row("A6, by io_uring", "ring", 200, 5, 50, needs="uring"),
     Row("A7", "mm-map", 200, 5, needs="userns"),
+    # By the path alone it is served, as any program is that the attacker may start: docs/attacks.md.
+    Row("A7, shared memory", "mm-map-shared", 200, 5, 4, 0, "", "theirs", "userns root"),
     Row("A7, no namespace", "mm-map-without-namespace", 200, 5),
     Row("A8", "bind-mount", 200, 5, needs="userns"),
     Row("A9, in memory", "memory-file", 200, 5),
@@ -121,6 +123,7 @@ class Posing:
         # The path alone: an entry as SPIRE's users write it.
         w.entry("trusted", f"unix:path:{self.trusted}")
         if IS_ROOT:
+            w.entry("theirs", f"unix:path:{self.trusted}", f"unix:uid:{self.honest_uid}")
             w.entry("rooted", "unix:uid:0")
             w.entry("own", f"unix:uid:{other_uid(7)}")
             w.entry("leader", f"unix:uid:{other_uid(5)}")

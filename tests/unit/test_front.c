@@ -450,6 +450,44 @@ static void challenge_is_answered_by_the_peer_alone(void **state)
 	ux_close(&x);
 }
 
+/* Whoever was asked before, and let that time run out, may be another program than the one that is
+ * asked now: while the new PING waits for the end of a frame, the ACK of the old one says nothing.
+ */
+static void an_ack_that_comes_too_late_answers_no_later_challenge(void **state)
+{
+	(void)state;
+	struct ux x;
+	char settings[9], old[17], rest[8], new[17];
+	ux_open(&x);
+	int fd = ux_call(&x);
+	ux_put(x.fd, "\0\0\0\4\0\0\0\0\0", 9);
+	ux_get(&x, fd, settings, 9);
+	writ_front_challenge(x.front, x.peer, 30, ux_on_answer, &x);
+	ux_get(&x, fd, old, 17);
+	ux_wait(&x, &x.answered, 1);
+	assert_false(x.answer);
+
+	ux_put(x.fd, "\0\0\10\0\0\0\0\0\1half", 13); /* of a frame */
+	ux_get(&x, fd, settings, 9);
+	ux_get(&x, fd, rest, 4);
+	writ_front_challenge(x.front, x.peer, 5000, ux_on_answer, &x);
+	old[4] = 1;
+	ux_put(fd, old, 17);
+	ux_turn(&x, 20);
+	assert_int_equal(x.answered, 1);
+
+	ux_put(x.fd, "rest", 4);
+	ux_get(&x, fd, rest, 4);
+	ux_get(&x, fd, new, 17);
+	assert_memory_not_equal(new + 9, old + 9, 8);
+	new[4] = 1;
+	ux_put(fd, new, 17);
+	ux_wait(&x, &x.answered, 2);
+	assert_true(x.answer);
+	close(fd);
+	ux_close(&x);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -469,6 +507,7 @@ int main(void)
 		cmocka_unit_test(a_child_that_speaks_first_is_refused),
 		cmocka_unit_test(passed_descriptors_are_never_installed),
 		cmocka_unit_test(challenge_is_answered_by_the_peer_alone),
+		cmocka_unit_test(an_ack_that_comes_too_late_answers_no_later_challenge),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
