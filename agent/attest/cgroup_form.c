@@ -8,7 +8,6 @@
 #define CONTAINER_HEX 64
 #define UUID_LEN      36
 #define UUID_PLAIN    32
-#define UID_DIGITS    10
 
 /* A pattern is matched from the root and has to end where a component ends.
  *   %H  container ID: 64 lower-case hex digits
@@ -166,7 +165,7 @@ static bool is_uuid(struct writ_str s)
 		if (gap ? s.p[i] != s.p[8] || (s.p[8] != '-' && s.p[8] != '_') : !is_hex(s.p[i]))
 			return false;
 	}
-	return s.n == UUID_LEN || !is_hex(s.p[UUID_LEN]);
+	return true;
 }
 
 static bool take_pod(struct cursor *c)
@@ -211,7 +210,7 @@ static bool take_uid(struct cursor *c)
 {
 	size_t n = span(c->rest, is_digit);
 	uint64_t uid;
-	if (n > UID_DIGITS || (n > 1 && c->rest.p[0] == '0'))
+	if (n > 1 && c->rest.p[0] == '0')
 		return false;
 	if (writ_parse_u64(writ_strn(c->rest.p, n), 0, UINT32_MAX, &uid, NULL) != WRIT_OK)
 		return false;

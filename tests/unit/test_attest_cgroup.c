@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attest/attestor.h"
+#include "attest/cgroup_form.h"
 #include "attest/cgroup_fs.h"
 #include "attest/cgroup_path.h"
 
@@ -129,6 +130,75 @@ static void describe(
 	writ_answer_done(&a);
 }
 
+/* --- a form is matched to the letter --- */
+
+static bool says_the_same(const struct writ_cgroup *a, const struct writ_cgroup *b)
+{
+	return a->kind == b->kind && a->has_owner == b->has_owner && a->owner_uid == b->owner_uid &&
+		strcmp(a->pod, b->pod) == 0 && strcmp(a->runtime, b->runtime) == 0 &&
+		writ_str_eq(a->unit, b->unit) && writ_str_eq(a->container, b->container) &&
+		writ_str_eq(a->name, b->name) && writ_str_eq(a->detail, b->detail);
+}
+
+static bool has(struct writ_str s, char c)
+{
+	return s.n > 0 && memchr(s.p, c, s.n);
+}
+
+/* Some folders may have any name: slices around a unit, and what slurm calls after its node. */
+static bool is_free(struct writ_str path, size_t at, enum writ_cgroup_kind kind)
+{
+	size_t from = at, to = at;
+	while (from > 0 && path.p[from - 1] != '/')
+		from--;
+	while (to < path.n && path.p[to] != '/')
+		to++;
+	struct writ_str part = writ_strn(path.p + from, to - from);
+	bool in_unit = kind == WRIT_CGROUP_UNIT ||
+		(path.n > 0 && memmem(path.p, path.n, "/libpod-payload-", 16));
+	return (in_unit && writ_str_ends(part, WRIT_STR(".slice"))) ||
+		(writ_str_starts(part, WRIT_STR("slurm_")) && part.n > 6) ||
+		writ_str_ends(part, WRIT_STR("_slurmstepd.scope"));
+}
+
+/* The path alone in its memory, so that a look beyond its end is seen. */
+static void check_other_path(struct writ_str path, const struct writ_cgroup *was, size_t at, char c)
+{
+	struct writ_cgroup now;
+	size_t anchor;
+	char *alone = writ_memdup(path.p, path.n ? path.n : 1);
+	writ_cgroup_form_match(writ_strn(alone, path.n), &now, &anchor);
+	assert_true(anchor <= path.n);
+	if (says_the_same(was, &now) && !is_free(path, at, was->kind))
+		fail_msg("'" WRIT_FMT "' says the same as without byte %zu", WRIT_ARG(path), at);
+	if (has(now.unit, c) || has(now.container, c) || has(now.name, c) || has(now.detail, c) ||
+		strchr(now.pod, c))
+		fail_msg("'" WRIT_FMT "' is taken over with byte %zu", WRIT_ARG(path), at);
+	writ_free(alone);
+}
+
+static void check_path_to_the_letter(struct writ_str path)
+{
+	static const char others[] = "!^~";
+	struct writ_cgroup was;
+	size_t anchor;
+	writ_cgroup_form_match(path, &was, &anchor);
+	for (size_t i = 0; was.kind != WRIT_CGROUP_NONE && i <= anchor; i++) {
+		if (i < anchor)
+			check_other_path(writ_strn(path.p, i), &was, path.n, '/');
+		for (const char *c = others; *c; c++) {
+			char *more = writ_asprintf(WRIT_FMT "%c" WRIT_FMT, (int)i, path.p, *c,
+				(int)(path.n - i), path.p + i);
+			check_other_path(writ_cstr(more), &was, i, *c);
+			if (i < anchor) {
+				memcpy(more + i + 1, path.p + i + 1, path.n - i - 1);
+				check_other_path(writ_strn(more, path.n), &was, i, *c);
+			}
+			writ_free(more);
+		}
+	}
+}
+
 static void check_row(struct row *row)
 {
 	struct distrust trust = { .base = { .trusted = not_named },
@@ -139,6 +209,12 @@ static void check_row(struct row *row)
 	if (!writ_str_eq(writ_buf_str(&got), writ_buf_str(&row->want)))
 		fail_msg("%s: gives\n" WRIT_FMT "and not\n" WRIT_FMT, row->title,
 			WRIT_ARG(writ_buf_str(&got)), WRIT_ARG(writ_buf_str(&row->want)));
+	for (struct writ_str text = writ_buf_str(&row->text), line, part; text.n > 0;) {
+		(void)writ_str_cut(&text, '\n', &line);
+		(void)writ_str_cut(&line, ':', &part);
+		(void)writ_str_cut(&line, ':', &part);
+		check_path_to_the_letter(line);
+	}
 	/* Where no folder is trusted, no name is. */
 	if (writ_cgroup_parse(writ_buf_str(&row->text), NULL, &c, NULL) == WRIT_OK)
 		assert_int_equal(c.kind, WRIT_CGROUP_NONE);
@@ -244,6 +320,29 @@ static void what_must_not_be_guessed_is_refused(void **state)
 		if (writ_cgroup_parse(writ_cstr(bad[i].text), &trust_all, &c, NULL) != bad[i].rc)
 			fail_msg("%s: not refused as it should be", bad[i].what);
 	}
+	struct writ_cgroup c;
+	const struct writ_str nul = WRIT_STR("0::/a\0b\n");
+	assert_int_equal(writ_cgroup_parse(nul, &trust_all, &c, NULL), WRIT_EPROTO);
+}
+
+static void no_more_lines_are_read_than_there_are_hierarchies(void **state)
+{
+	struct writ_buf text = WRIT_BUF(16 * 1024);
+	struct writ_cgroup c;
+	(void)state;
+	for (int i = 1; i <= WRIT_CGROUP_LINES_MAX; i++)
+		writ_buf_addf(&text, "%d:c%d:/a\n", i, i);
+	assert_int_equal(writ_cgroup_parse(writ_buf_str(&text), &trust_all, &c, NULL), WRIT_OK);
+	writ_buf_addf(&text, "%d:c:/a\n", WRIT_CGROUP_LINES_MAX + 1);
+	assert_int_equal(writ_cgroup_parse(writ_buf_str(&text), &trust_all, &c, NULL), WRIT_EPROTO);
+	writ_buf_done(&text);
+}
+
+static void nothing_is_above_the_root(void **state)
+{
+	(void)state;
+	assert_true(writ_cgroup_parents_trusted(NULL, WRIT_STR(""), WRIT_STR("/")));
+	assert_false(writ_cgroup_parents_trusted(NULL, WRIT_STR(""), WRIT_STR("/a")));
 }
 
 /* Trusts no folder named here. */
@@ -312,14 +411,18 @@ static void delegated_folders_are_seen_in_the_file_system(void **state)
 		{ "0::/other.slice/a.service\n", WRIT_EUNAUTH },
 		{ "0::/link.slice/a.service\n", WRIT_EUNAUTH },
 		{ "0::/absent.slice/a.service\n", WRIT_EUNAUTH },
+		{ "0::/file.slice/a.service\n", WRIT_EUNAUTH },
 		{ "1:name=systemd:/system.slice/a.service\n", WRIT_OK },
 		{ "4:memory:/system.slice/a.service\n", WRIT_EUNAUTH }, /* not mounted */
 		{ "4:..:/system.slice/a.service\n", WRIT_EUNAUTH },
 		{ "4:.:/unified/system.slice/a.service\n", WRIT_OK }, /* no form */
 	};
 	(void)state;
-	char root[] = "/tmp/writ-test-XXXXXX";
-	assert_non_null(mkdtemp(root));
+	char above[] = "/tmp/writ-test-XXXXXX", root[64];
+	assert_non_null(mkdtemp(above));
+	make(above, "system.slice", 0755); /* beside the hierarchies, not in one */
+	make(above, "root", 0755);
+	snprintf(root, sizeof(root), "%s/root", above);
 	make(root, "unified", 0755);
 	make(root, "unified/system.slice", 0755);
 	make(root, "unified/group.slice", 0775);
@@ -329,9 +432,20 @@ static void delegated_folders_are_seen_in_the_file_system(void **state)
 	char link[256];
 	snprintf(link, sizeof(link), "%s/unified/link.slice", root);
 	assert_int_equal(symlink("system.slice", link), 0);
+	char file[256];
+	snprintf(file, sizeof(file), "%s/unified/file.slice", root);
+	assert_int_equal(writ_fs_write(file, "", 0, 0644, NULL), WRIT_OK);
 	struct writ_cgroup_fs fs;
 	assert_int_equal(writ_cgroup_fs_open(root, &fs, NULL), WRIT_OK);
 	fs.owner = geteuid();
+	static const char *const outside[] = { "name=", "name=..", "name=.", "name=a/../unified",
+		"..", ".", "unified/system.slice" };
+	for (size_t i = 0; i < WRIT_COUNT(outside); i++) {
+		struct writ_str h = writ_cstr(outside[i]);
+		if (fs.base.trusted(&fs.base, h, WRIT_STR("/")) ||
+			fs.base.open(&fs.base, h, WRIT_STR("/")) != -1)
+			fail_msg("'%s' is a hierarchy", outside[i]);
+	}
 	for (size_t i = 0; i < WRIT_COUNT(rows); i++) {
 		struct writ_cgroup c;
 		writ_rc rc = writ_cgroup_parse(writ_cstr(rows[i].text), &fs.base, &c, NULL);
@@ -343,7 +457,7 @@ static void delegated_folders_are_seen_in_the_file_system(void **state)
 	assert_int_equal(
 		writ_cgroup_parse(writ_cstr(rows[0].text), &fs.base, &c, NULL), WRIT_EUNAUTH);
 	writ_cgroup_fs_close(&fs);
-	assert_int_equal(writ_fs_remove_tree(root, NULL), WRIT_OK);
+	assert_int_equal(writ_fs_remove_tree(above, NULL), WRIT_OK);
 	assert_int_equal(writ_cgroup_fs_open(root, &fs, NULL), WRIT_ENOENT);
 }
 
@@ -352,6 +466,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_form_gives_what_the_table_says),
 		cmocka_unit_test(what_must_not_be_guessed_is_refused),
+		cmocka_unit_test(no_more_lines_are_read_than_there_are_hierarchies),
+		cmocka_unit_test(nothing_is_above_the_root),
 		cmocka_unit_test(a_folder_that_others_may_write_gives_no_name),
 		cmocka_unit_test(delegated_folders_are_seen_in_the_file_system),
 	};
