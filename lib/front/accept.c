@@ -62,29 +62,37 @@ static bool refuse_one(struct writ_front *f, int errnum)
 	return true;
 }
 
+static writ_rc claim_one(struct writ_front *f, struct writ_source_key key, uint32_t max,
+	const char *whose, struct writ_source **ret, struct writ_err *err)
+{
+	if (writ_source_enter(&f->sources, key, max, writ_hub_now_us(f->hub), ret))
+		return WRIT_OK;
+	return writ_fail(
+		err, WRIT_ELIMIT, "%s %u connections open, at most that many may be", whose, max);
+}
+
 static writ_rc enter(struct writ_front *f, const struct writ_peer *p, struct writ_source_key from,
-	struct writ_source **source, struct writ_source **process, struct writ_err *err)
+	struct writ_claim *claim, struct writ_err *err)
 {
 	const struct writ_front_limits *l = &f->cfg.limits;
-	int64_t now = writ_hub_now_us(f->hub);
-	*process = NULL;
+	struct writ_claim c = { .source = NULL };
 	if (f->n_conns >= l->total)
 		return writ_fail(err, WRIT_ELIMIT, "%zu connections are open, at most %u may be",
 			f->n_conns, l->total);
-	if (!writ_source_enter(&f->sources, from, l->per_uid, now, source))
-		return writ_fail(err, WRIT_ELIMIT,
-			"%s has %u connections open, at most that many may be",
-			f->is_unix ? "this uid" : "this address", l->per_uid);
-	if (f->is_unix &&
-		!writ_source_enter(&f->sources,
-			writ_source_number(WRIT_SOURCE_PID, (uint32_t)p->pid), l->per_process, now,
-			process)) {
-		writ_source_leave(&f->sources, *source, now);
-		return writ_fail(err, WRIT_ELIMIT,
-			"this process has %u connections open, at most that many may be",
-			l->per_process);
-	}
-	return WRIT_OK;
+	writ_rc rc = claim_one(f, from, l->per_uid,
+		f->is_unix ? "this uid has" : "this address has", &c.source, err);
+	if (rc == WRIT_OK && f->is_unix)
+		rc = claim_one(f, writ_source_number(WRIT_SOURCE_PID, (uint32_t)p->pid),
+			l->per_process, "this process has", &c.process, err);
+	if (rc == WRIT_OK && f->is_unix && p->uid >= WRIT_UID_BLOCK)
+		rc = claim_one(f, writ_source_number(WRIT_SOURCE_BLOCK, p->uid / WRIT_UID_BLOCK),
+			l->per_block, "the uids that share the upper 16 bits of this one have",
+			&c.block, err);
+	if (rc == WRIT_OK)
+		*claim = c;
+	else
+		writ_claim_leave(&f->sources, &c, writ_hub_now_us(f->hub));
+	return rc;
 }
 
 /* A flood of callers who hang up at once fills the queue; those are passed over at the price of a
@@ -98,9 +106,9 @@ static bool has_left(const struct writ_front *f, int fd)
 
 /* From the cheap to the dear: who is refused has cost little. */
 static writ_rc admit(struct writ_front *f, int fd, struct writ_peer *p, struct writ_source_key from,
-	struct writ_source **source, struct writ_source **process, struct writ_err *err)
+	struct writ_claim *claim, struct writ_err *err)
 {
-	writ_rc rc = enter(f, p, from, source, process, err);
+	writ_rc rc = enter(f, p, from, claim, err);
 	if (rc != WRIT_OK)
 		return rc;
 	if (has_left(f, fd))
@@ -110,18 +118,16 @@ static writ_rc admit(struct writ_front *f, int fd, struct writ_peer *p, struct w
 	if (rc == WRIT_OK)
 		return rc;
 	int64_t now = writ_hub_now_us(f->hub);
-	writ_debt_add(
-		&(*source)->debt, f->cfg.limits.fault_ms * 1000, f->cfg.limits.debt_ms * 1000, now);
-	writ_source_leave(&f->sources, *source, now);
-	if (*process)
-		writ_source_leave(&f->sources, *process, now);
+	writ_debt_add(&claim->source->debt, f->cfg.limits.fault_ms * 1000,
+		f->cfg.limits.debt_ms * 1000, now);
+	writ_claim_leave(&f->sources, claim, now);
 	return rc;
 }
 
 static void take(struct writ_front *f, int fd, const struct sockaddr *sa)
 {
 	struct writ_peer *p = NULL;
-	struct writ_source *source, *process;
+	struct writ_claim claim;
 	struct writ_err err = { .rc = WRIT_OK };
 	writ_rc rc = WRIT_OK;
 	struct writ_source_key from = { .kind = WRIT_SOURCE_ADDR };
@@ -133,9 +139,9 @@ static void take(struct writ_front *f, int fd, const struct sockaddr *sa)
 	if (rc == WRIT_OK && f->is_unix)
 		from = writ_source_number(WRIT_SOURCE_UID, p->uid);
 	if (rc == WRIT_OK)
-		rc = admit(f, fd, p, from, &source, &process, &err);
+		rc = admit(f, fd, p, from, &claim, &err);
 	if (rc == WRIT_OK) {
-		struct writ_conn *c = writ_conn_new(f, fd, p, source, process);
+		struct writ_conn *c = writ_conn_new(f, fd, p, &claim);
 		if (c->state != WRIT_CONN_DELAYED)
 			writ_conn_begin(c);
 		return;

@@ -41,11 +41,8 @@ static void settle(struct writ_conn *c, bool at_fault)
 	if (at_fault)
 		owed += f->cfg.limits.fault_ms * 1000;
 	writ_guard_leave(&c->guard);
-	writ_debt_add(&c->source->debt, owed, f->cfg.limits.debt_ms * 1000, now);
-	writ_source_leave(&f->sources, c->source, now);
-	if (c->process)
-		writ_source_leave(&f->sources, c->process, now);
-	c->source = c->process = NULL;
+	writ_debt_add(&c->claim.source->debt, owed, f->cfg.limits.debt_ms * 1000, now);
+	writ_claim_leave(&f->sources, &c->claim, now);
 }
 
 void writ_conn_end(struct writ_conn *c, enum writ_relay_end how, writ_rc rc, const char *why)
@@ -169,11 +166,11 @@ static const struct writ_relay_ops ops = {
 /* --- life
  * ------------------------------------------------------------------------------------------ */
 
-struct writ_conn *writ_conn_new(struct writ_front *f, int fd, struct writ_peer *p,
-	struct writ_source *source, struct writ_source *process)
+struct writ_conn *writ_conn_new(
+	struct writ_front *f, int fd, struct writ_peer *p, const struct writ_claim *claim)
 {
 	struct writ_conn *c = writ_alloc(sizeof(*c));
-	int64_t now = writ_hub_now_us(f->hub), delay = writ_debt_left_us(&source->debt, now);
+	int64_t now = writ_hub_now_us(f->hub), delay = writ_debt_left_us(&claim->source->debt, now);
 	writ_list_push(&f->conns, &c->node);
 	writ_list_init(&c->waiting);
 	writ_list_init(&c->asked);
@@ -182,12 +179,11 @@ struct writ_conn *writ_conn_new(struct writ_front *f, int fd, struct writ_peer *
 	c->peer = p;
 	p->conn_id = ++f->next_id;
 	p->conn = c;
-	c->source = source;
-	c->process = process;
+	c->claim = *claim;
 	c->backend_fd = -1;
 	writ_later_init(&c->reap, on_reap);
 	writ_guard_init(&c->guard, &f->cfg.limits, now);
-	writ_guard_join(&c->guard, &source->streams);
+	writ_guard_join(&c->guard, &claim->source->streams);
 	writ_relay_init(&c->relay, f->hub, &ops, fd, NULL);
 	c->relay.is_unix = f->is_unix;
 	c->relay.pid = p->pid;

@@ -44,7 +44,7 @@ struct writ_conn {
 	struct writ_list waiting; /* in source.waiting */
 	struct writ_front *front;
 	struct writ_peer *peer;
-	struct writ_source *source, *process;
+	struct writ_claim claim;
 	enum writ_conn_state state;
 	bool announced; /* ready() or open() was called: closed() is due */
 	struct writ_relay relay;
@@ -60,8 +60,8 @@ struct writ_conn {
 	struct writ_later reap;
 };
 
-struct writ_conn *writ_conn_new(struct writ_front *f, int fd, struct writ_peer *p,
-	struct writ_source *source, struct writ_source *process);
+struct writ_conn *writ_conn_new(
+	struct writ_front *f, int fd, struct writ_peer *p, const struct writ_claim *claim);
 void writ_conn_begin(struct writ_conn *c); /* after the delay, if any */
 void writ_conn_secured(
 	struct writ_conn *c); /* what follows the handshake, or accept where there is none */

@@ -34,6 +34,13 @@ static void share_descriptors(struct writ_front_limits *l)
 	l->per_process = at_most(l->per_process, l->per_uid);
 }
 
+/* A quarter: a user's range begins anywhere, so it lies in two blocks. */
+static void share_blocks(struct writ_front_limits *l)
+{
+	if (!l->per_block)
+		l->per_block = l->total < 4 ? 1 : l->total / 4;
+}
+
 static writ_rc learn_listener(struct writ_front *f, int fd, struct writ_err *err)
 {
 	int domain = 0;
@@ -71,6 +78,7 @@ writ_rc writ_front_start(const struct writ_front_config *cfg, int listen_fd,
 	f->handshake_due.fire = writ_handshake_on_due;
 	if (!f->cfg.limits.total)
 		share_descriptors(&f->cfg.limits);
+	share_blocks(&f->cfg.limits);
 	writ_list_init(&f->conns);
 	writ_list_init(&f->handshake_turns);
 	writ_sources_init(&f->sources);

@@ -85,17 +85,17 @@ void writ_handshake_leave(struct writ_conn *c)
 	if (writ_list_empty(&c->waiting))
 		return;
 	writ_list_remove(&c->waiting);
-	if (writ_list_empty(&c->source->waiting))
-		writ_list_remove(&c->source->turn);
+	if (writ_list_empty(&c->claim.source->waiting))
+		writ_list_remove(&c->claim.source->turn);
 }
 
 static void queue(struct writ_conn *c)
 {
 	struct writ_front *f = c->front;
 	writ_watch_set(f->hub, &c->relay.near.watch, EPOLLRDHUP);
-	if (writ_list_empty(&c->source->waiting))
-		writ_list_push(&f->handshake_turns, &c->source->turn);
-	writ_list_push(&c->source->waiting, &c->waiting);
+	if (writ_list_empty(&c->claim.source->waiting))
+		writ_list_push(&f->handshake_turns, &c->claim.source->turn);
+	writ_list_push(&c->claim.source->waiting, &c->waiting);
 	if (!f->handshake_due.pos)
 		serve_queue(f);
 }

@@ -7,12 +7,13 @@
 #include <stdint.h>
 
 struct writ_front_limits {
-	uint32_t per_uid;          /* connections of one uid (Unix) or one address (TCP) */
-	uint32_t per_process;      /* connections of one pid (Unix) */
-	uint32_t total;            /* 0: (RLIMIT_NOFILE - 64) / 4, and at most half of it for one */
-	int64_t start_ms;          /* accept to first SETTINGS, TLS handshake included */
-	int64_t backend_ms;        /* raw: open() to writ_front_backend */
-	int64_t idle_ms;           /* without an open stream; 0: for ever */
+	uint32_t per_uid;     /* connections of one uid (Unix) or one address (TCP) */
+	uint32_t per_process; /* connections of one pid (Unix) */
+	uint32_t per_block;   /* of the uids of one block, see source.h; 0: a quarter of total */
+	uint32_t total;       /* 0: (RLIMIT_NOFILE - 64) / 4, and at most half of it for one */
+	int64_t start_ms;     /* accept to first SETTINGS, TLS handshake included */
+	int64_t backend_ms;   /* raw: open() to writ_front_backend */
+	int64_t idle_ms;      /* without an open stream; 0: for ever */
 	uint32_t handshakes_per_s; /* TLS handshakes of the whole front; more wait */
 	uint32_t frame;            /* bytes of one frame */
 	uint32_t settings;         /* bytes of one SETTINGS frame */

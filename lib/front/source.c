@@ -81,3 +81,12 @@ void writ_source_leave(struct writ_sources *s, struct writ_source *src, int64_t 
 	else
 		forget(s, src);
 }
+
+void writ_claim_leave(struct writ_sources *s, struct writ_claim *c, int64_t now_us)
+{
+	struct writ_source *all[] = { c->source, c->process, c->block };
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i])
+			writ_source_leave(s, all[i], now_us);
+	*c = (struct writ_claim){ .source = NULL };
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* source: where connections come from (a uid, an address, a process): how many it has, what it
- * owes. Inside lib/front only. */
+/* source: where connections come from (a uid, an address, a process, a block of uids): how many it
+ * has, what it owes. Inside lib/front only. */
 #ifndef WRIT_FRONT_SOURCE_H
 #define WRIT_FRONT_SOURCE_H
 
@@ -8,7 +8,12 @@
 #include "base/map.h"
 #include "front/budget.h"
 
-enum writ_source_kind { WRIT_SOURCE_UID, WRIT_SOURCE_PID, WRIT_SOURCE_ADDR };
+enum writ_source_kind { WRIT_SOURCE_UID, WRIT_SOURCE_PID, WRIT_SOURCE_ADDR, WRIT_SOURCE_BLOCK };
+
+/* A user may be given a range of subordinate uids (subuid(5)), by custom 65,536, and be each of
+ * them: what is rationed by uid would be his as often. The first block is of users who are given
+ * one by one. */
+#define WRIT_UID_BLOCK 65536
 
 struct writ_source_key {
 	uint8_t kind;
@@ -30,6 +35,12 @@ struct writ_sources {
 	struct writ_list debtors;
 };
 
+/* All that one connection is counted in. */
+struct writ_claim {
+	struct writ_source *source;          /* its uid, or its address */
+	struct writ_source *process, *block; /* NULL: not counted by that */
+};
+
 void writ_sources_init(struct writ_sources *s);
 void writ_sources_done(struct writ_sources *s);
 /* Counts one more connection; false, with *ret untouched, when it has max already. */
@@ -37,6 +48,8 @@ bool writ_source_enter(struct writ_sources *s, struct writ_source_key key, uint3
 	int64_t now_us, struct writ_source **ret);
 /* One less; forgets the source when it has none and owes nothing. */
 void writ_source_leave(struct writ_sources *s, struct writ_source *src, int64_t now_us);
+/* The same for all of a claim, which is empty then. */
+void writ_claim_leave(struct writ_sources *s, struct writ_claim *c, int64_t now_us);
 struct writ_source_key writ_source_number(enum writ_source_kind kind, uint32_t n);
 
 #endif

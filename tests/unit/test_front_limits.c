@@ -51,6 +51,42 @@ static void a_uid_and_a_process_have_their_maximum(void **state)
 	}
 }
 
+/* Whoever may be 65,536 users has not as many shares. */
+static void uids_of_one_range_share_their_connections(void **state)
+{
+	(void)state;
+	static const uid_t uids[] = { 131072, 131073, 196607, 196608, 40000, 40000, 65535 };
+	enum { N = WRIT_COUNT(uids) };
+	struct ux x;
+	struct writ_front_limits l = WRIT_FRONT_LIMITS;
+	if (geteuid() != 0)
+		skip();
+	l.total = 8; /* a quarter: 2 */
+	ux_open_with(&x, &l, true);
+	assert_int_equal(chmod(x.dir, 0755), 0);
+	int fds[N];
+	for (size_t i = 0; i < N; i++) {
+		assert_int_equal(seteuid(uids[i]), 0);
+		fds[i] = ux_dial(&x);
+		assert_int_equal(seteuid(0), 0);
+	}
+	ux_wait(&x, &x.refused, 1);
+	ux_turn(&x, 5);
+	assert_non_null(strstr(x.why, "upper 16 bits of this one have 2 connections open"));
+	assert_int_equal(writ_front_count(x.front), N - 1);
+	assert_true(ux_over(&x, fds[2]));
+	close(fds[0]);
+	ux_wait(&x, &x.refused, 2);
+	assert_int_equal(seteuid(uids[2]), 0);
+	fds[0] = ux_dial(&x);
+	assert_int_equal(seteuid(0), 0);
+	ux_turn(&x, 5);
+	assert_int_equal(writ_front_count(x.front), N - 1); /* there is room again */
+	for (size_t i = 0; i < N; i++)
+		close(fds[i]);
+	ux_close(&x);
+}
+
 static void one_uid_has_half_where_descriptors_are_few(void **state)
 {
 	(void)state;
@@ -383,6 +419,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_uid_and_a_process_have_their_maximum),
+		cmocka_unit_test(uids_of_one_range_share_their_connections),
 		cmocka_unit_test(one_uid_has_half_where_descriptors_are_few),
 		cmocka_unit_test(who_leaves_at_once_owes_for_it),
 		cmocka_unit_test(exhausted_descriptors_do_not_end_the_service),
