@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,7 +29,7 @@ struct writ_lanes {
 	struct writ_poll *poll;
 	struct writ_timer *timer;
 	struct writ_list told_nobody; /* jobs, the oldest first: they have one deadline */
-	int ring;                     /* eventfd: something is finished */
+	int bell, ring;               /* who sends to the one wakes the loop by the other */
 	pthread_mutex_t lock;         /* of all below */
 	pthread_cond_t work, gone;
 	struct writ_list waiting, finished; /* by `queue` */
@@ -87,19 +87,15 @@ static struct writ_lane_job *pick(struct writ_lanes *l)
 	return NULL;
 }
 
-static void ring(struct writ_lanes *l)
-{
-	const uint64_t one = 1;
-	while (write(l->ring, &one, sizeof(one)) < 0 && errno == EINTR)
-		;
-}
-
-/* Locked. */
+/* Locked. The loop empties the whole list when it has heard, so once is enough. By send(2), not
+ * over an eventfd: a process that looks at files needs no write(2) then, and may lose it. */
 static void finish(struct writ_lanes *l, struct writ_lane_job *j)
 {
+	bool heard = writ_list_empty(&l->finished);
 	j->state = FINISHED;
 	writ_list_push(&l->finished, &j->queue);
-	ring(l);
+	while (heard && send(l->bell, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EINTR)
+		;
 }
 
 static void *run_thread(void *arg)
@@ -170,9 +166,9 @@ static void tell(struct writ_lane_job *j, writ_rc fate)
 static void on_ring(void *arg, int events)
 {
 	struct writ_lanes *l = arg;
-	uint64_t n;
+	char c;
 	(void)events;
-	while (read(l->ring, &n, sizeof(n)) < 0 && errno == EINTR)
+	while (recv(l->ring, &c, 1, MSG_DONTWAIT) > 0)
 		;
 	for (;;) {
 		(void)pthread_mutex_lock(&l->lock);
@@ -213,15 +209,17 @@ static void on_deadline(void *arg)
 writ_rc writ_lanes_new(struct writ_loop *loop, const struct writ_lanes_limits *limits,
 	struct writ_lanes **ret, struct writ_err *err)
 {
-	int ring_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (ring_fd < 0)
-		return writ_fail_errno(err, errno, "make an eventfd");
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) != 0)
+		return writ_fail_errno(err, errno, "make a socket pair");
 	struct writ_lanes *l = writ_alloc(sizeof(*l));
 	l->limits = *limits;
-	l->ring = ring_fd;
+	l->bell = pair[0];
+	l->ring = pair[1];
 	writ_rc rc = writ_poll_new(loop, l->ring, on_ring, l, &l->poll, err);
 	if (rc != WRIT_OK) {
-		(void)close(ring_fd);
+		(void)close(l->bell);
+		(void)close(l->ring);
 		writ_free(l);
 		return rc;
 	}
@@ -313,6 +311,7 @@ void writ_lanes_free(struct writ_lanes *l, int64_t patience_ms)
 	(void)pthread_cond_destroy(&l->work);
 	(void)pthread_cond_destroy(&l->gone);
 	writ_map_done(&l->customers);
+	(void)close(l->bell);
 	(void)close(l->ring);
 	writ_free(l->threads);
 	writ_free(l);
