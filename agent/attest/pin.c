@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -82,13 +81,14 @@ struct pidfd_info_v0 {
 	int32_t exit_code;
 };
 
-#define GET_INFO   _IOWR(0xFF, 11, struct pidfd_info_v0)
 #define INFO_CREDS 2u
+
+_Static_assert(_IOC_SIZE(WRIT_PIN_GET_INFO) == sizeof(struct pidfd_info_v0), "64 bytes");
 
 static bool ids_by_pidfd(const struct writ_pin *pin, struct writ_pin_ids *ret)
 {
 	struct pidfd_info_v0 info = { .mask = INFO_CREDS };
-	if (ioctl(pin->pidfd, GET_INFO, &info) != 0 || !(info.mask & INFO_CREDS) ||
+	if (ioctl(pin->pidfd, WRIT_PIN_GET_INFO, &info) != 0 || !(info.mask & INFO_CREDS) ||
 		info.tgid != (uint32_t)pin->pid)
 		return false;
 	*ret = (struct writ_pin_ids){

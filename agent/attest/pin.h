@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/types.h>
 
 /* Debian 12's headers are older than these two (Linux 6.5 and 5.3). */
@@ -64,6 +65,8 @@ WRIT_MUST writ_rc writ_pin_alive(const struct writ_pin *pin, struct writ_err *er
 struct writ_pin_ids {
 	uint32_t uid[3], gid[3];
 };
+/* The ioctl(2) that asks a pidfd (linux/pidfd.h): for who filters system calls. */
+#define WRIT_PIN_GET_INFO _IOWR(0xFF, 11, uint64_t[8])
 WRIT_MUST writ_rc writ_pin_ids(
 	const struct writ_pin *pin, struct writ_pin_ids *ret, struct writ_err *err);
 /* Reads /proc/PID/NAME through the pinned folder: *n bytes, fewer than cap, and a NUL. For files

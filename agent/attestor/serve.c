@@ -344,7 +344,8 @@ static void free_all(struct attestor *a)
 	(void)close(a->fd);
 }
 
-writ_rc writ_attestor_serve(const struct writ_attestor_config *cfg, int fd, struct writ_err *err)
+writ_rc writ_attestor_serve(const struct writ_attestor_config *cfg, int fd,
+	writ_rc (*lock_in)(struct writ_err *err), struct writ_err *err)
 {
 	struct attestor a = { .cfg = cfg, .fd = fd, .reply = WRIT_BUF(WRIT_TALK_REPLY_MAX) };
 	writ_list_init(&a.awake);
@@ -356,6 +357,8 @@ writ_rc writ_attestor_serve(const struct writ_attestor_config *cfg, int fd, stru
 	rc = writ_lanes_new(a.loop, &limits, &a.lanes, err);
 	if (rc == WRIT_OK)
 		rc = writ_poll_new(a.loop, fd, on_ready, &a, &a.poll, err);
+	if (rc == WRIT_OK && lock_in)
+		rc = lock_in(err);
 	if (rc == WRIT_OK) {
 		writ_poll_set(a.poll, WRIT_READABLE);
 		writ_loop_run(a.loop);

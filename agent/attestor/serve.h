@@ -18,8 +18,9 @@ struct writ_attestor_config {
 };
 
 /* Answers what comes over fd (SOCK_SEQPACKET; owned) until the other side is gone. Runs a loop of
- * its own on this thread. */
-WRIT_MUST writ_rc writ_attestor_serve(
-	const struct writ_attestor_config *cfg, int fd, struct writ_err *err);
+ * its own on this thread. lock_in, or NULL: called when all descriptors are made, before the first
+ * byte is read and the first thread started. */
+WRIT_MUST writ_rc writ_attestor_serve(const struct writ_attestor_config *cfg, int fd,
+	writ_rc (*lock_in)(struct writ_err *err), struct writ_err *err);
 
 #endif

@@ -33,9 +33,7 @@ static _Noreturn void child(const struct writ_attestor_config *cfg, int fd, pid_
 	if (getppid() != parent)
 		_exit(0);
 	writ_process_harden();
-	writ_rc rc = writ_attestor_lock_in(&err);
-	if (rc == WRIT_OK)
-		rc = writ_attestor_serve(cfg, fd, &err);
+	writ_rc rc = writ_attestor_serve(cfg, fd, writ_attestor_lock_in, &err);
 	if (rc != WRIT_OK)
 		WRIT_LOG(ERROR, "attestor.failed", WRIT_KV("error", err.msg));
 	_exit(rc == WRIT_OK ? 0 : 1);

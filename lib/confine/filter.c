@@ -7,12 +7,6 @@
 #include <seccomp.h>
 #include <sys/mman.h>
 
-static const struct writ_filter_when no_executable_memory[] = {
-	{ "mmap", 2, PROT_EXEC, 0 },
-	{ "mprotect", 2, PROT_EXEC, 0 },
-	{ 0 },
-};
-
 static writ_rc add(scmp_filter_ctx ctx, uint32_t action, const char *call,
 	const struct writ_filter_when *when, struct writ_err *err)
 {
@@ -44,6 +38,21 @@ static writ_rc add_when(
 	return rc;
 }
 
+/* No executable memory, for anybody. */
+static writ_rc add_memory(scmp_filter_ctx ctx, bool own_memory, struct writ_err *err)
+{
+	const struct scmp_arg_cmp mapped[] = {
+		SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+		SCMP_A3_64(
+			SCMP_CMP_MASKED_EQ, MAP_SHARED, 0), /* a bit of MAP_SHARED_VALIDATE, too */
+	};
+	static const struct writ_filter_when protect = { "mprotect", 2, PROT_EXEC, 0 };
+	int e = seccomp_rule_add_array(
+		ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), own_memory ? 2 : 1, mapped);
+	return e ? writ_fail_errno(err, -e, "system call filter: mmap")
+		 : add(ctx, SCMP_ACT_ALLOW, protect.call, &protect, err);
+}
+
 static void releasep(scmp_filter_ctx *ctx)
 {
 	seccomp_release(*ctx);
@@ -62,7 +71,7 @@ writ_rc writ_filter_load(const struct writ_filter *f, struct writ_err *err)
 	if (rc == WRIT_OK)
 		rc = add_when(ctx, f->when, err);
 	if (rc == WRIT_OK)
-		rc = add_when(ctx, no_executable_memory, err);
+		rc = add_memory(ctx, f->own_memory, err);
 	if (rc != WRIT_OK)
 		return rc;
 	int e = f->all_threads ? seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1) : 0;

@@ -7,7 +7,8 @@
 
 #include <stdint.h>
 
-/* A call that is allowed while (argument & mask) == value. Arguments count from 0. */
+/* A call that is allowed while (argument & mask) == value. Arguments count from 0. Of several rows
+ * with one call any may hold. */
 struct writ_filter_when {
 	const char *call;
 	unsigned arg;
@@ -23,6 +24,7 @@ struct writ_filter {
 	const char *const *allowed;
 	const struct writ_filter_when *when;
 	const char *const *deadly; /* ends the process where others fail */
+	bool own_memory;           /* no mapping is shared, so none writes to a file */
 	bool all_threads;          /* else of this thread, and those that it starts */
 };
 

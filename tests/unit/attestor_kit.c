@@ -11,7 +11,7 @@ static void *serve(void *arg)
 {
 	struct attestor_kit *k = arg;
 	struct writ_err err = { 0 };
-	assert_ok(writ_attestor_serve(&k->cfg, k->fd, &err), err);
+	assert_ok(writ_attestor_serve(&k->cfg, k->fd, NULL, &err), err);
 	return NULL;
 }
 
