@@ -125,5 +125,5 @@ void writ_agent_print_usage(void)
 writ_rc writ_agent_parse_flags(
 	struct writ_args *a, int argc, char *const *argv, struct writ_err *err)
 {
-	return writ_args_parse(a, options, WRIT_COUNT(options), argc, argv, false, err);
+	return writ_args_parse_flags(a, options, WRIT_COUNT(options), argc, argv, err);
 }

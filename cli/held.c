@@ -15,7 +15,7 @@
 
 /* Between fork and exec: only calls that are safe there. */
 static _Noreturn void wait_and_become(
-	const char *const *argv, const sigset_t *mask, int go, int report, pid_t parent)
+	char *const *argv, const sigset_t *mask, int go, int report, pid_t parent)
 {
 	char byte;
 	ssize_t n;
@@ -33,14 +33,14 @@ static _Noreturn void wait_and_become(
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
 	sigaction(SIGPIPE, &dfl, NULL); /* this program alone ignores it */
 	sigprocmask(SIG_SETMASK, mask, NULL);
-	execvp(argv[0], (char *const *)(uintptr_t)argv);
+	execvp(argv[0], argv);
 	int e = errno;
 	n = write(report, &e, sizeof(e));
 	_exit(NOT_STARTED);
 }
 
 writ_rc writ_held_start(
-	const char *const *argv, const sigset_t *mask, struct writ_held *ret, struct writ_err *err)
+	char *const *argv, const sigset_t *mask, struct writ_held *ret, struct writ_err *err)
 {
 	int go[2], report[2];
 	if (pipe2(go, O_CLOEXEC) != 0)

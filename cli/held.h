@@ -19,7 +19,7 @@ struct writ_held {
 
 /* Forks. Call while this process has one thread. mask: the signal mask that the command gets. */
 WRIT_MUST writ_rc writ_held_start(
-	const char *const *argv, const sigset_t *mask, struct writ_held *ret, struct writ_err *err);
+	char *const *argv, const sigset_t *mask, struct writ_held *ret, struct writ_err *err);
 /* Lets it become the command; waits until it has. WRIT_ENOENT, WRIT_EDENIED, ...: it could not. */
 WRIT_MUST writ_rc writ_held_go(struct writ_held *h, const char *name, struct writ_err *err);
 void writ_held_signal(const struct writ_held *h, int signum);

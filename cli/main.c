@@ -47,9 +47,8 @@ static int run(struct writ_invocation *in, int argc, char **argv)
 		writ_help_command(c);
 		return 0;
 	}
-	if (rc == WRIT_OK && !c->operands && in->args.n_rest)
-		rc = writ_fail(
-			&err, WRIT_EINVAL, "'%s' is one argument too many", in->args.rest[0]);
+	if (rc == WRIT_OK && !c->operands)
+		rc = writ_args_no_rest(&in->args, &err);
 	if (rc == WRIT_OK)
 		rc = c->run(in, &err);
 	return report(in, &err, rc);

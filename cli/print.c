@@ -119,7 +119,7 @@ void writ_print_json(const ProtobufCMessage *m)
 
 const char *writ_safe(const char *s)
 {
-	static char ring[8][2304];
+	static char ring[8][8192]; /* the longest selector fits, with some escapes */
 	static unsigned next;
 	char *out = ring[next++ % WRIT_COUNT(ring)];
 	WRIT_AUTO(writ_buf_done) struct writ_buf text = WRIT_BUF(sizeof(ring[0]) - 1);

@@ -39,6 +39,7 @@ struct run {
 	int signal_fd;
 	bool answered; /* the agent has: it may begin, or why not */
 	bool started, over, call_over;
+	struct writ_str td;  /* the trust domain that -as names; empty: it names none */
 	struct writ_err err; /* why the call ended */
 };
 
@@ -47,9 +48,18 @@ struct run {
 static void on_message(void *arg, struct writ_rpc *r, const ProtobufCMessage *m)
 {
 	struct run *run = arg;
+	struct writ_str id = writ_cstr(((const Writ__Run__V1__LaunchResponse *)m)->spiffe_id), td;
 	(void)r;
-	(void)m;
-	run->started = run->answered = true;
+	(void)writ_str_cut(&id, '/', &td); /* "spiffe:" */
+	(void)writ_str_cut(&id, '/', &td);
+	(void)writ_str_cut(&id, '/', &td);
+	run->answered = true;
+	if (run->td.n && !writ_str_eq(run->td, td))
+		(void)writ_fail(&run->err, WRIT_EINVAL,
+			"-as names the trust domain " WRIT_FMT ", this machine's is " WRIT_FMT,
+			WRIT_ARG(run->td), WRIT_ARG(td));
+	else
+		run->started = true;
 }
 
 static void on_call_end(void *arg, struct writ_rpc *r, const struct writ_rpc_status *s)
@@ -194,18 +204,21 @@ static void close_run(struct run *run)
 /* --- the command line --- */
 
 /* "agents/dev" and "spiffe://td/agents/dev" are meant as "/agents/dev". */
-static char *path_of(const char *as)
+static char *path_of(const char *as, struct writ_str *td)
 {
 	static const char scheme[] = "spiffe://";
 	if (strncmp(as, scheme, sizeof(scheme) - 1) == 0) {
-		const char *path = strchr(as + sizeof(scheme) - 1, '/');
-		return writ_strdup(path ? path : "");
+		const char *path = strchrnul(as + sizeof(scheme) - 1, '/');
+		*td = writ_strn(
+			as + sizeof(scheme) - 1, (size_t)(path - as) - (sizeof(scheme) - 1));
+		return writ_strdup(path);
 	}
 	return as[0] == '/' ? writ_strdup(as) : writ_asprintf("/%s", as);
 }
 
-static writ_rc read_line(struct writ_invocation *in, char **as, char **socket, struct writ_err *err)
+static writ_rc read_line(struct run *run, char **as, char **socket, struct writ_err *err)
 {
+	struct writ_invocation *in = run->in;
 	const char *from;
 	if (!writ_arg(&in->args, "as"))
 		return writ_fail(err, WRIT_EINVAL,
@@ -215,7 +228,7 @@ static writ_rc read_line(struct writ_invocation *in, char **as, char **socket, s
 			writ_arg(&in->args, "as"));
 	writ_rc rc = writ_workload_socket(&in->args, socket, &from, err);
 	if (rc == WRIT_OK)
-		*as = path_of(writ_arg(&in->args, "as"));
+		*as = path_of(writ_arg(&in->args, "as"), &run->td);
 	return rc;
 }
 
@@ -237,9 +250,7 @@ static writ_rc hold(struct run *run, const sigset_t *all, const char *socket, st
 	run->signal_fd = signalfd(-1, all, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (run->signal_fd < 0)
 		return writ_fail_errno(err, errno, "watch for signals");
-	struct writ_args *a = &run->in->args;
-	a->rest[a->n_rest < WRIT_ARGS_MAX ? a->n_rest : WRIT_ARGS_MAX - 1] = NULL;
-	return writ_held_start(a->rest, &mask, &run->child, err);
+	return writ_held_start(run->in->args.tail, &mask, &run->child, err);
 }
 
 static writ_rc run_command(struct writ_invocation *in, struct writ_err *err)
@@ -253,7 +264,7 @@ static writ_rc run_command(struct writ_invocation *in, struct writ_err *err)
 	sigemptyset(&all);
 	for (size_t i = 0; i < WRIT_COUNT(passed_on); i++)
 		sigaddset(&all, passed_on[i]);
-	writ_rc rc = read_line(in, &as, &socket, err);
+	writ_rc rc = read_line(&run, &as, &socket, err);
 	if (rc == WRIT_OK)
 		rc = hold(&run, &all, socket, err);
 	if (rc == WRIT_OK)

@@ -75,7 +75,9 @@ writ_rc writ_session_open(struct writ_invocation *in, struct writ_session *s, st
 	if (rc == WRIT_EDENIED)
 		in->next = "run it as root or as a member of the group that owns the socket "
 			   "(writ-admin)";
-	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "admin socket (%s)", from);
+	/* What is wrong on the command line is not the socket's. */
+	return rc == WRIT_OK || rc == WRIT_EINVAL ? rc
+						  : writ_wrap(err, rc, "admin socket (%s)", from);
 }
 
 const char *writ_agent_admin_path(const struct writ_args *a, const char **from)
@@ -105,7 +107,9 @@ writ_rc writ_session_open_agent(
 	if (rc == WRIT_EDENIED)
 		in->next = "run it as root or as a member of the group that owns the socket "
 			   "(writ-admin)";
-	return rc == WRIT_OK ? rc : writ_wrap(err, rc, "agent's admin socket (%s)", from);
+	return rc == WRIT_OK || rc == WRIT_EINVAL
+		? rc
+		: writ_wrap(err, rc, "agent's admin socket (%s)", from);
 }
 
 writ_rc writ_session_call(struct writ_session *s, const char *method, const ProtobufCMessage *in,

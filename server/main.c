@@ -184,8 +184,8 @@ int main(int argc, char **argv)
 		usage();
 		return argc > 1 && strstr(command, "help") ? 0 : 2;
 	}
-	writ_rc rc = writ_args_parse(
-		&args, options, WRIT_COUNT(options), argc - 2, argv + 2, false, &err);
+	writ_rc rc = writ_args_parse_flags(
+		&args, options, WRIT_COUNT(options), argc - 2, argv + 2, &err);
 	if (rc == WRIT_OK && args.help) {
 		usage();
 		return 0;

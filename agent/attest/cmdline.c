@@ -126,7 +126,9 @@ static bool next(struct writ_str *text, struct writ_str *word)
 
 static writ_rc no_script(struct writ_err *err)
 {
-	return writ_fail(err, WRIT_ENOENT, "the interpreter runs no script from a file");
+	return writ_fail(err, WRIT_ENOENT,
+		"the interpreter runs no script from a file, but a module (-m), code "
+		"(-c, -e) or its input: start it by the file");
 }
 
 static writ_rc cannot_tell(struct writ_str word, struct writ_err *err)

@@ -93,10 +93,25 @@ writ_rc writ_args_parse(struct writ_args *a, const struct writ_option *options, 
 		if (a->n_rest == WRIT_ARGS_MAX)
 			return writ_fail(err, WRIT_ELIMIT, "more than %d arguments", WRIT_ARGS_MAX);
 		a->rest[a->n_rest++] = text;
-		if (stop_at_rest)
-			flags = false;
+		if (stop_at_rest) {
+			a->tail = argv + i;
+			break;
+		}
 	}
 	return WRIT_OK;
+}
+
+writ_rc writ_args_no_rest(const struct writ_args *a, struct writ_err *err)
+{
+	return a->n_rest ? writ_fail(err, WRIT_EINVAL, "'%s' is one argument too many", a->rest[0])
+			 : WRIT_OK;
+}
+
+writ_rc writ_args_parse_flags(struct writ_args *a, const struct writ_option *options, size_t n,
+	int argc, char *const *argv, struct writ_err *err)
+{
+	writ_rc rc = writ_args_parse(a, options, n, argc, argv, false, err);
+	return rc == WRIT_OK && !a->help ? writ_args_no_rest(a, err) : rc;
 }
 
 const char *writ_arg(const struct writ_args *a, const char *name)

@@ -34,16 +34,23 @@ struct writ_args {
 	size_t n_given;
 	const char *rest[WRIT_ARGS_MAX]; /* what is not a flag, and all after "--" */
 	size_t n_rest;
-	bool help; /* -h, -help, --help */
+	char *const *tail; /* with stop_at_rest: argv from the first of these on; else NULL */
+	bool help;         /* -h, -help, --help */
 };
 
 /* argv without the program's and the command's words. WRIT_EINVAL names the flag and the nearest
  * one there is. With stop_at_rest the first argument that is not a flag ends the flags (for
- * commands that start other commands). */
+ * commands that start other commands): it alone is in rest, and it and all behind it, however
+ * many, are the tail. */
 WRIT_MUST writ_rc writ_args_parse(struct writ_args *a, const struct writ_option *options, size_t n,
 	int argc, char *const *argv, bool stop_at_rest, struct writ_err *err);
 const char *writ_arg(const struct writ_args *a, const char *name); /* NULL when not given */
 bool writ_arg_flag(const struct writ_args *a, const char *name);
+/* WRIT_EINVAL when there is an argument that is not a flag. */
+WRIT_MUST writ_rc writ_args_no_rest(const struct writ_args *a, struct writ_err *err);
+/* Both, for programs that take flags alone; with -help nothing else is looked at. */
+WRIT_MUST writ_rc writ_args_parse_flags(struct writ_args *a, const struct writ_option *options,
+	size_t n, int argc, char *const *argv, struct writ_err *err);
 bool writ_arg_given(const struct writ_args *a, const char *name);
 /* The i-th value of a list; NULL behind the last. */
 const char *writ_arg_at(const struct writ_args *a, const char *name, size_t i);

@@ -114,7 +114,7 @@ class Run(Case):
         self.assertEqual([s["spiffe_id"] for s in json.loads(done.stdout)["svids"]], [f"spiffe://{TD}/agents/team/x"])
         done = self.run_as(AS, "true", flags=["-children"])
         self.assertEqual(done.returncode, 4, done.stderr)
-        self.assertIn(f'run {{ allow = [ {{ uid = {ALICE}, prefix = "/agents/dev", children = true }} ] }}', done.stderr)
+        self.assertIn(f'run {{ allow = [ {{ uid = {ALICE}, prefix = "{AS}", children = true }} ] }}', done.stderr)
 
     def test_operators_see_what_a_launch_adds(self):
         env = {"WRIT_AGENT_ADMIN_SOCKET": str(self.world.dir / "agent" / "admin.sock")}
@@ -158,7 +158,7 @@ class Run(Case):
     # --- who may ---
 
     def test_others_are_refused_with_the_line_that_would_allow_it(self):
-        for uid, path, prefix in ((BOB, AS, "/agents/dev"), (ALICE, "/agents/devil", "/agents"), (0, AS, "/agents/dev")):
+        for uid, path, prefix in ((BOB, AS, AS), (ALICE, "/agents/devil", "/agents/devil"), (0, AS, AS)):
             with self.subTest(uid=uid, path=path):
                 done = self.run_as(path, "true", uid=uid)
                 self.assertEqual(done.returncode, 4, done.stderr)
@@ -174,6 +174,17 @@ class Run(Case):
         for path, code in (("/agents/../x", 2), ("/agents/dev/", 2), ("/", 2), ("/spire/agent/x", 4), ("/agents//x", 2)):
             with self.subTest(path):
                 self.assertEqual(self.run_as(path, "true").returncode, code)
+
+    def test_a_whole_id_is_taken_when_it_is_of_this_trust_domain(self):
+        done = self.run_as(f"spiffe://{TD}{AS}", "true")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        done = self.run_as(f"spiffe://other.example{AS}", "true")
+        self.assertEqual((done.returncode, done.stderr),
+                         (2, f"writ run: -as names the trust domain other.example, this machine's is {TD}\n"))
+
+    def test_a_command_may_have_as_many_arguments_as_the_kernel_lets_it(self):
+        done = self.run_as(AS, "sh", "-c", "echo $#", "sh", *map(str, range(5000)))
+        self.assertEqual((done.returncode, done.stdout), (0, "5000\n"), done.stderr)
 
     def test_nobody_else_can_enter_the_cgroup(self):
         holder = self.start_as(AS, "sleep", "60")

@@ -255,7 +255,7 @@ static void what_is_no_script_in_a_file_gives_nothing(void **state)
 		const char *argv[4], *note;
 	} rows[] = {
 		{ { "/usr/bin/sleep", "1000", NULL }, "" },
-		{ { "/bin/sh", "-c", "read x", NULL }, "no script from a file" },
+		{ { "/bin/sh", "-c", "read x", NULL }, "no script from a file, but a module (-m)" },
 		{ { "/bin/sh", "/dev/stdin", NULL }, "withheld" },
 	};
 	(void)state;

@@ -92,8 +92,12 @@ static void the_rest_is_what_is_no_flag(void **state)
 	assert_string_equal(args.rest[3], "-o");
 	assert_string_equal(args.rest[4], "--");
 	assert_true(writ_arg_flag(&args, "node"));
-	assert_ok(PARSE(true, "-node", "cmd", "-node=x", "-h"), err);
-	assert_int_equal(args.n_rest, 3);
+	static const char *const line[] = { "-node", "cmd", "-node=x", "-h", NULL };
+	assert_ok(parse(true, line, &err), err);
+	assert_int_equal(args.n_rest, 1);
+	assert_string_equal(args.rest[0], "cmd");
+	assert_string_equal(args.tail[2], "-h");
+	assert_null(args.tail[3]);
 	assert_false(args.help);
 }
 

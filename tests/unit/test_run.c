@@ -64,7 +64,7 @@ static void a_refusal_has_the_line_that_would_allow_it(void **state)
 	const struct writ_run_user u = { .uid = 1000, .gid = 1000 };
 	struct writ_err err = { 0 };
 	assert_fails(writ_run_allowed(&none, &u, WRIT_STR("/a/b/c"), false, &err), WRIT_EDENIED,
-		err, "run { allow = [ { uid = 1000, prefix = \"/a/b\" } ] }");
+		err, "run { allow = [ { uid = 1000, prefix = \"/a/b/c\" } ] }");
 	assert_fails(writ_run_allowed(&none, &u, WRIT_STR("/a"), true, &err), WRIT_EDENIED, err,
 		"run { allow = [ { uid = 1000, prefix = \"/a\", children = true } ] }");
 }
