@@ -141,24 +141,31 @@ static writ_rc climb_all(struct run *r, struct writ_err *err)
 	return writ_wrap(err, rc, "the ancestors of process %llu", (unsigned long long)r->s->pid);
 }
 
-static void emit_place(struct run *r, const char *why_not)
+/* WRIT_EBUSY only. Asked again, what was said before is known; nothing is looked for. */
+static writ_rc emit_place(struct run *r, const char *why_not, struct writ_err *err)
 {
 	struct writ_err why;
+	writ_rc rc = WRIT_OK;
 	if (!why_not && (r->in_scope || r->depth < 0))
 		why_not = "no ancestor is outside of its cgroup";
-	if (!why_not &&
-		writ_mains_check(r->ctx->mains, r->ctx->trust, &r->scope, &r->top, &why) != WRIT_OK)
+	if (!why_not)
+		rc = writ_mains_check(r->ctx->mains, r->ctx->trust, &r->scope, &r->top,
+			(r->call->flags & WRIT_ATTEST_MAY_BLOCK) != 0, &why);
+	if (rc == WRIT_EBUSY && !(r->call->flags & WRIT_ATTEST_AGAIN))
+		return writ_fail(err, rc, "proc:main: %s", why.msg);
+	if (rc != WRIT_OK)
 		why_not = why.msg;
 	/* The first process of a PID namespace adopts whoever lost its parent in there. */
 	if (!why_not && r->depth > 0 && !r->s->ns_ours[WRIT_NS_PID])
 		why_not = "in a PID namespace of its own a lost grandchild looks like a child";
 	if (why_not) {
 		writ_answer_note(r->out, "proc:main and proc:depth withheld: %s", why_not);
-		return;
+		return WRIT_OK;
 	}
 	writ_emit_number(r->out, "proc", "depth", (uint64_t)r->depth);
 	if (r->depth == 0)
 		writ_emit(r->out, "proc", "main", WRIT_STR("true"));
+	return WRIT_OK;
 }
 
 static writ_rc collect(struct run *r, struct writ_err *err)
@@ -174,9 +181,7 @@ static writ_rc collect(struct run *r, struct writ_err *err)
 			writ_scope_of(r->s->cgroup, r->ctx->trust, &r->scope, &no_scope) == WRIT_OK;
 	bool has_scope = r->in_scope;
 	writ_rc rc = climb_all(r, err);
-	if (rc == WRIT_OK)
-		emit_place(r, has_scope ? NULL : no_scope.msg);
-	return rc;
+	return rc == WRIT_OK ? emit_place(r, has_scope ? NULL : no_scope.msg, err) : rc;
 }
 
 static writ_rc attest(const struct writ_attest_ctx *ctx, const struct writ_attest_call *call,

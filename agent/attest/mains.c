@@ -277,7 +277,8 @@ static void remember(struct writ_mains *m, const struct stat *st, const struct w
 }
 
 writ_rc writ_mains_check(struct writ_mains *m, const struct writ_cgroup_trust *trust,
-	const struct writ_scope *scope, const struct writ_kin *k, struct writ_err *err)
+	const struct writ_scope *scope, const struct writ_kin *k, bool may_search,
+	struct writ_err *err)
 {
 	struct stat st;
 	bool is_k;
@@ -295,6 +296,11 @@ writ_rc writ_mains_check(struct writ_mains *m, const struct writ_cgroup_trust *t
 			"the cgroup '" WRIT_FMT "' had another main process than %llu: what that "
 			"one started or left behind does not become it",
 			WRIT_ARG(scope->path), (unsigned long long)k->pid);
+	}
+	if (!may_search) {
+		(void)close(fd);
+		return writ_fail(err, WRIT_EBUSY, "the main process of '" WRIT_FMT "' is not known",
+			WRIT_ARG(scope->path));
 	}
 	struct survey v = { .k = k, .text = writ_alloc(PROCS_CAP) };
 	writ_rc rc = survey_tree(&v, fd, 0, err);

@@ -32,8 +32,10 @@ struct writ_mains; /* opaque; bounded */
 struct writ_mains *writ_mains_new(void);
 void writ_mains_free(struct writ_mains *m);
 /* Is k, whose parent is outside of the scope, its main process? WRIT_EUNAUTH: no, or one cannot
- * tell. */
+ * tell. WRIT_EBUSY: the scope's main is not known yet; to find it all processes in there are looked
+ * at, thousands where a user wants it so, and may_search is false. */
 WRIT_MUST writ_rc writ_mains_check(struct writ_mains *m, const struct writ_cgroup_trust *trust,
-	const struct writ_scope *scope, const struct writ_kin *k, struct writ_err *err);
+	const struct writ_scope *scope, const struct writ_kin *k, bool may_search,
+	struct writ_err *err);
 
 #endif

@@ -249,6 +249,33 @@ static void await_program(pid_t pid, const char *path)
 
 /* --- tests --- */
 
+/* Where the main process is not known, all processes of the cgroup are looked at: as many as a user
+ * likes. Nobody else is to wait for that. */
+static void main_is_searched_for_in_a_job_alone(void **state)
+{
+	(void)state;
+	static const unsigned quick = WRIT_ATTEST_LINEAGE;
+	struct world w;
+	struct seen v;
+	struct writ_err err;
+	struct writ_answer a;
+	open_world(&w, FAMILY, NULL);
+	look(&v, &w.ctx, w.f.pid[1]);
+	assert_true(has(&v, "proc:depth:1"));
+
+	writ_mains_free(w.ctx.mains);
+	w.ctx.mains = writ_mains_new(); /* as if others had taken its place */
+	writ_answer_init(&a);
+	assert_int_equal(writ_attest(list, &w.ctx, &v.s, v.pin.dirfd, quick, &a, &err), WRIT_EBUSY);
+	assert_int_equal(look_again(&v, &w.ctx, &err), WRIT_EUNAUTH);
+	expect(&w.ctx, w.f.pid[1], "proc:depth:1", false);
+	assert_int_equal(writ_attest(list, &w.ctx, &v.s, v.pin.dirfd, quick, &a, &err), WRIT_OK);
+	assert_int_equal(look_again(&v, &w.ctx, &err), WRIT_OK);
+	writ_answer_done(&a);
+	forget(&v);
+	close_world(&w);
+}
+
 static void only_the_process_in_front_is_the_main_one(void **state)
 {
 	(void)state;
@@ -538,6 +565,7 @@ static void a_parent_is_not_younger_than_its_child(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(main_is_searched_for_in_a_job_alone),
 		cmocka_unit_test(only_the_process_in_front_is_the_main_one),
 		cmocka_unit_test(a_child_that_runs_another_program_stays_a_child),
 		cmocka_unit_test(a_main_process_that_runs_another_program_stays_it),
