@@ -108,7 +108,11 @@ writ_rc writ_dev_write_agent(const struct writ_dev *d, struct writ_err *err)
 		"\tallow_foreign_namespaces = true\n}\n\n"
 		"plugins {\n\tKeyManager \"memory\" {\n\t\tplugin_data {}\n\t}\n\tNodeAttestor "
 		"\"join_token\" {\n\t\tplugin_data {}\n\t}\n"
-		"\tWorkloadAttestor \"unix\" {\n\t\tplugin_data {}\n\t}\n}\n",
+		"\tWorkloadAttestor \"unix\" {\n\t\tplugin_data {}\n\t}\n"
+		"\tWorkloadAttestor \"systemd\" {\n\t\tplugin_data {}\n\t}\n"
+		"\tWorkloadAttestor \"container\" {\n\t\tplugin_data {}\n\t}\n"
+		"\tWorkloadAttestor \"slurm\" {\n\t\tplugin_data {}\n\t}\n"
+		"\tWorkloadAttestor \"cgroup\" {\n\t\tplugin_data {}\n\t}\n}\n",
 		d->server_port, d->agent_socket, d->agent_admin_socket, d->dir, d->dir);
 	writ_rc rc = make_dir(d, "agent", err);
 	if (rc == WRIT_OK)

@@ -331,8 +331,9 @@ static const struct writ_command commands[] = {
 		.options = options,
 		.n_options = WRIT_COUNT(options),
 		.run = run_explain,
-		.detail = "TRACE is the number that a refused process was given; its first eight "
-			  "characters are enough. Without one, -pid or -selector the newest "
+		.detail = "TRACE is the number that a refused process was given; its first "
+			  "characters, eight or as many as no other begins with, are enough. "
+			  "Without one, -pid or -selector the newest "
 			  "decisions are listed. The agent of this machine is asked, so this is "
 			  "for its operators: root and the group writ-admin. Values of environment "
 			  "variables are never shown." },

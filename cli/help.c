@@ -60,20 +60,42 @@ static writ_rc run_help(struct writ_invocation *in, struct writ_err *err)
 	return WRIT_OK;
 }
 
+/* What may stand behind a command: the word that makes another command of it ("dev", "dev env"),
+ * and its flags. */
+static void bash_command(const struct writ_command *c)
+{
+	size_t n = strlen(c->words);
+	printf("\t\"%s\"|\"%s \"*) COMPREPLY=($(compgen -W \"", c->words, c->words);
+	for (size_t g = 0; g < writ_n_command_groups; g++) {
+		for (size_t i = 0; i < writ_command_groups[g]->n; i++) {
+			const char *other = writ_command_groups[g]->commands[i].words;
+			if (strncmp(other, c->words, n) == 0 && other[n] == ' ')
+				printf("%s ", other + n + 1);
+		}
+	}
+	for (size_t k = 0; k < c->n_options; k++)
+		printf("-%s ", c->options[k].name);
+	puts("-help\" -- \"$cur\")) ;;");
+}
+
+static void bash_commands(bool of_two_words)
+{
+	for (size_t g = 0; g < writ_n_command_groups; g++) {
+		for (size_t i = 0; i < writ_command_groups[g]->n; i++) {
+			const struct writ_command *c = &writ_command_groups[g]->commands[i];
+			if ((strchr(c->words, ' ') != NULL) == of_two_words)
+				bash_command(c);
+		}
+	}
+}
+
 static void bash_completion(void)
 {
 	puts("# bash completion for writ; made by `writ completion bash`\n_writ()\n{\n"
 	     "\tlocal cur=${COMP_WORDS[COMP_CWORD]} line=\"${COMP_WORDS[*]:1:COMP_CWORD-1}\"\n"
 	     "\tcase \"$line\" in");
-	for (size_t g = 0; g < writ_n_command_groups; g++) {
-		for (size_t i = 0; i < writ_command_groups[g]->n; i++) {
-			const struct writ_command *c = &writ_command_groups[g]->commands[i];
-			printf("\t\"%s\"*) COMPREPLY=($(compgen -W \"", c->words);
-			for (size_t k = 0; k < c->n_options; k++)
-				printf("-%s ", c->options[k].name);
-			puts("-help\" -- \"$cur\")) ;;");
-		}
-	}
+	bash_commands(true); /* the first pattern that fits counts */
+	bash_commands(false);
 	puts("\t*) local all=\"");
 	for (size_t g = 0; g < writ_n_command_groups; g++) {
 		for (size_t i = 0; i < writ_command_groups[g]->n; i++)
@@ -178,6 +200,8 @@ static void man_command(const struct writ_command *c)
 			printf(" , Fl Fl %s", o->dashed);
 		if (o->arg)
 			printf(" Ar %s", o->arg);
+		if (o->kind == WRIT_OPT_LIST)
+			fputs(" ...", stdout);
 		putchar('\n');
 		mdoc(o->help);
 	}
@@ -187,8 +211,7 @@ static void man_command(const struct writ_command *c)
 static const char man_tail[] = ".Sh ENVIRONMENT\n.Bl -tag -width Ds\n.It Ev "
 			       "SPIFFE_ENDPOINT_SOCKET\nthe Workload API, as unix:///path\n"
 			       ".It Ev WRIT_SERVER_SOCKET\nthe admin socket of the server\n.It Ev "
-			       "WRIT_AGENT_ADMIN_SOCKET\nthe admin socket of the agent\n.It Ev "
-			       "NO_COLOR\nno colour\n.El\n"
+			       "WRIT_AGENT_ADMIN_SOCKET\nthe admin socket of the agent\n.El\n"
 			       ".Sh EXIT STATUS\n.Bl -tag -width Ds -compact\n.It 0\ndone\n.It "
 			       "1\ninternal error\n.It 2\nusage or configuration\n"
 			       ".It 3\nnot found\n.It 4\ndenied, or no identity\n.It 5\nnot "

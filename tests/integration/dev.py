@@ -125,6 +125,13 @@ class Dev(unittest.TestCase):
         self.assertEqual(said.returncode, 0, said.stderr)
         self.assertIn("spiffe://dev.local/user/", said.stdout)
         self.assertIn("3 registration entries", said.stdout)
+        # What needs no privilege is there to be tried.
+        said = subprocess.run(["sh", "-c", f'eval "$({BIN}/writ dev env --name env)" && {BIN}/writ entry preview -selector systemd:id:a '
+                               '-selector container:id:a -selector slurm:step:1 -selector cgroup:path:/a -selector caps:none '
+                               '-selector script:path:/a -selector proc:main:true'],
+                              env={**os.environ, "XDG_RUNTIME_DIR": home}, capture_output=True, text=True, timeout=30, check=False)
+        self.assertEqual(said.returncode, 0, said.stderr)
+        self.assertNotIn("warning", said.stdout)
         p.terminate()
         p.communicate(timeout=30)
         self.nothing_left(home)
