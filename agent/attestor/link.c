@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attestor/link.h"
 
+#include "attestor/turns.h"
 #include "base/clock.h"
 #include "base/fdpass.h"
-#include "base/map.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -16,14 +16,6 @@
 #define TRIES_MAX 100  /* of a call that fails for no reason of ours */
 #define CHECK_MS  1000 /* how often deadlines are looked at */
 
-/* A packet that the socket had no room for. */
-struct late {
-	struct writ_list node;
-	int fd; /* owned; -1: none */
-	size_t n;
-	uint8_t p[];
-};
-
 struct writ_attest_link {
 	struct writ_loop *loop;
 	struct writ_poll *poll;
@@ -35,7 +27,8 @@ struct writ_attest_link {
 	void *arg;
 	uint64_t last_id, last_handle;
 	struct writ_list asks; /* the oldest first */
-	struct writ_list late;
+	struct writ_turns turns;
+	struct writ_list late; /* whose turn it is, but the socket had no room */
 	struct writ_task fail; /* for what was asked while it is down */
 	bool fail_posted, is_freed;
 	uint8_t *packet;
@@ -83,42 +76,51 @@ static bool transmit(struct writ_attest_link *l, const uint8_t *p, size_t n, int
 	return writ_fdpass_send(l->fd, p, n, fd) >= 0 || errno == EPIPE || errno == ECONNRESET;
 }
 
-static void keep(struct writ_attest_link *l, const struct writ_buf *b, int fd)
+static void keep(struct writ_attest_link *l, struct writ_turn *t)
 {
-	struct late *k = writ_alloc(sizeof(*k) + b->n);
-	k->fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
-	k->n = b->n;
-	memcpy(k->p, b->p, b->n);
-	writ_list_push(&l->late, &k->node);
+	writ_list_push(&l->late, &t->node);
 	writ_poll_set(l->poll, WRIT_READABLE | WRIT_WRITABLE);
 }
 
-static void free_late(struct late *k)
-{
-	writ_closep(&k->fd);
-	writ_free(k);
-}
-
-static void flush(struct writ_attest_link *l)
+static bool flush(struct writ_attest_link *l)
 {
 	while (!writ_list_empty(&l->late)) {
-		struct late *k = writ_container(l->late.next, struct late, node);
-		if (!transmit(l, k->p, k->n, k->fd))
-			return;
-		writ_list_remove(&k->node);
-		free_late(k);
+		struct writ_turn *t = writ_container(l->late.next, struct writ_turn, node);
+		if (!transmit(l, t->p, t->n, t->fd))
+			return false;
+		writ_list_remove(&t->node);
+		writ_turn_free(t);
 	}
 	writ_poll_set(l->poll, WRIT_READABLE);
+	return true;
 }
 
-static void put(struct writ_attest_link *l, const struct writ_talk_request *q, int fd)
+/* Sends what waits, as far as it may go now. */
+static void go_on(struct writ_attest_link *l)
+{
+	struct writ_turn *t;
+	while (!l->is_down && writ_list_empty(&l->late) &&
+		(t = writ_turns_next(&l->turns, writ_mono_ms()))) {
+		if (transmit(l, t->p, t->n, t->fd))
+			writ_turn_free(t);
+		else
+			keep(l, t);
+	}
+}
+
+static void put(struct writ_attest_link *l, uid_t uid, const struct writ_talk_request *q, int fd)
 {
 	WRIT_AUTO(writ_buf_done) struct writ_buf b = WRIT_BUF(WRIT_TALK_REQUEST_MAX);
 	if (l->is_down)
 		return;
 	writ_talk_put_request(q, &b);
-	if (!writ_list_empty(&l->late) || !transmit(l, b.p, b.n, fd))
-		keep(l, &b, fd);
+	if (!writ_turns_go(&l->turns, uid, q->id, writ_mono_ms())) {
+		if (!writ_turns_any(&l->turns))
+			writ_timer_start(l->timer, WRIT_TURNS_SLOW_MS);
+		writ_turns_wait(&l->turns, uid, writ_turn_new(q->id, b.p, b.n, fd));
+	} else if (!writ_list_empty(&l->late) || !transmit(l, b.p, b.n, fd)) {
+		keep(l, writ_turn_new(q->id, b.p, b.n, fd));
+	}
 }
 
 static struct writ_attest_ask *find(struct writ_attest_link *l, uint64_t id)
@@ -150,16 +152,19 @@ static bool receive(struct writ_attest_link *l)
 	struct writ_attest_ask *q = find(l, r.id);
 	if (r.rc != WRIT_OK)
 		(void)writ_fail(&err, r.rc, WRIT_FMT, WRIT_ARG(r.error));
-	if (q) /* else it was forgotten, or its time was up */
+	if (q) { /* else it was forgotten, or its time was up */
+		writ_turns_answered(&l->turns, q->uid, r.id);
+		go_on(l); /* first: what it asks next comes after what waits */
 		finish(q, r.rc, &err, &r);
+	}
 	return true;
 }
 
 static void on_ready(void *arg, int events)
 {
 	struct writ_attest_link *l = arg;
-	if (events & WRIT_WRITABLE)
-		flush(l);
+	if (events & WRIT_WRITABLE && flush(l))
+		go_on(l);
 	for (int i = 0; events & ~WRIT_WRITABLE && i < TURN && receive(l); i++)
 		if (writ_list_empty(&l->asks)) /* nobody waits for more */
 			break;
@@ -178,13 +183,18 @@ static void on_time(void *arg)
 			break;
 		finish(q, WRIT_ETIMEOUT, &err, NULL);
 	}
-	if (!writ_list_empty(&l->asks))
+	go_on(l);
+	writ_turns_sweep(&l->turns, now);
+	if (writ_turns_any(&l->turns))
+		writ_timer_start(l->timer, WRIT_TURNS_SLOW_MS);
+	else if (!writ_list_empty(&l->asks))
 		writ_timer_start(l->timer, CHECK_MS);
 }
 
-static void ask(struct writ_attest_link *l, struct writ_attest_ask *q)
+static void ask(struct writ_attest_link *l, struct writ_attest_ask *q, uid_t uid)
 {
 	q->id = ++l->last_id;
+	q->uid = uid;
 	q->deadline_ms = writ_mono_ms() + WRIT_ATTESTOR_WAIT_MS;
 	writ_list_push(&l->asks, &q->node);
 	if (!writ_timer_active(l->timer))
@@ -208,26 +218,26 @@ uint64_t writ_attest_link_look(struct writ_attest_link *l, struct writ_attest_as
 	r.ngroups = peer->ngroups < WRIT_PIN_GROUPS_MAX ? peer->ngroups : WRIT_PIN_GROUPS_MAX;
 	if (r.ngroups)
 		memcpy(r.groups, peer->groups, r.ngroups * sizeof(r.groups[0]));
-	ask(l, q);
+	ask(l, q, peer->uid);
 	r.id = q->id;
-	put(l, &r, peer->pidfd);
+	put(l, peer->uid, &r, peer->pidfd);
 	return r.handle;
 }
 
-void writ_attest_link_check(
-	struct writ_attest_link *l, struct writ_attest_ask *q, uint64_t handle, unsigned flags)
+void writ_attest_link_check(struct writ_attest_link *l, struct writ_attest_ask *q, uid_t uid,
+	uint64_t handle, unsigned flags)
 {
-	ask(l, q);
+	ask(l, q, uid);
 	const struct writ_talk_request r = {
 		.op = WRIT_TALK_CHECK, .id = q->id, .handle = handle, .flags = flags
 	};
-	put(l, &r, -1);
+	put(l, uid, &r, -1);
 }
 
-void writ_attest_link_let_go(struct writ_attest_link *l, uint64_t handle)
+void writ_attest_link_let_go(struct writ_attest_link *l, uid_t uid, uint64_t handle)
 {
 	const struct writ_talk_request r = { .op = WRIT_TALK_FORGET, .handle = handle };
-	put(l, &r, -1);
+	put(l, uid, &r, -1);
 }
 
 void writ_attest_forget(struct writ_attest_ask *q)
@@ -247,6 +257,7 @@ writ_rc writ_attest_link_new(struct writ_loop *loop, int fd, void (*down)(void *
 	l->fail.run = on_fail;
 	writ_list_init(&l->asks);
 	writ_list_init(&l->late);
+	writ_turns_init(&l->turns);
 	writ_rc rc = writ_poll_new(loop, fd, on_ready, l, &l->poll, err);
 	if (rc != WRIT_OK) {
 		(void)close(fd);
@@ -267,10 +278,11 @@ void writ_attest_link_free(struct writ_attest_link *l)
 	while (!writ_list_empty(&l->asks))
 		writ_attest_forget(writ_container(l->asks.next, struct writ_attest_ask, node));
 	while (!writ_list_empty(&l->late)) {
-		struct late *k = writ_container(l->late.next, struct late, node);
-		writ_list_remove(&k->node);
-		free_late(k);
+		struct writ_turn *t = writ_container(l->late.next, struct writ_turn, node);
+		writ_list_remove(&t->node);
+		writ_turn_free(t);
 	}
+	writ_turns_done(&l->turns);
 	writ_timer_free(l->timer);
 	writ_poll_free(l->poll);
 	(void)close(l->fd);

@@ -53,6 +53,7 @@ struct writ_facts {
 	struct writ_answer answer; /* sealed selectors, and notes on what was withheld */
 	struct writ_attest_link *link;
 	uint64_t handle; /* of the attestation process */
+	uid_t uid;       /* as whom it connected */
 };
 struct writ_facts *writ_facts_ref(struct writ_facts *f);
 void writ_facts_unref(struct writ_facts *f); /* NULL is fine */

@@ -13,7 +13,7 @@ void writ_facts_unref(struct writ_facts *f)
 {
 	if (!f || --f->refs)
 		return;
-	writ_attest_link_let_go(f->link, f->handle);
+	writ_attest_link_let_go(f->link, f->uid, f->handle);
 	writ_snapshot_done(&f->snapshot);
 	writ_answer_done(&f->answer);
 	writ_free(f);

@@ -190,6 +190,7 @@ static void start_look(struct writ_caller *c, unsigned flags)
 	f->flags = flags;
 	f->seen_ms = writ_mono_ms();
 	f->link = c->env->link;
+	f->uid = c->key.uid;
 	writ_answer_init(&f->answer);
 	c->is_looking = true;
 	c->next = f;

@@ -37,7 +37,8 @@ static void on_answered(void *arg, bool ok)
 	struct writ_proof *p = arg;
 	struct writ_err err = { .rc = WRIT_OK };
 	if (p->done && ok) {
-		writ_attest_link_check(p->facts->link, &p->ask, p->facts->handle, WRIT_TALK_PLACE);
+		writ_attest_link_check(
+			p->facts->link, &p->ask, p->facts->uid, p->facts->handle, WRIT_TALK_PLACE);
 		return;
 	}
 	writ_rc rc = writ_fail(&err, WRIT_ETIMEOUT,

@@ -64,8 +64,8 @@ static void next(struct one *o)
 	if (o->looks)
 		o->handle = writ_attest_link_look(b->link, &o->ask, &b->who, false, 0);
 	else
-		writ_attest_link_check(
-			b->link, &o->ask, b->kind == TALK ? NOBODY : o->handle, WRIT_TALK_PLACE);
+		writ_attest_link_check(b->link, &o->ask, b->who.uid,
+			b->kind == TALK ? NOBODY : o->handle, WRIT_TALK_PLACE);
 }
 
 static void on_done(struct writ_attest_ask *q, writ_rc rc, const struct writ_err *err,
@@ -77,11 +77,12 @@ static void on_done(struct writ_attest_ask *q, writ_rc rc, const struct writ_err
 		fail(err->msg);
 	if (o->looks) {
 		o->looks = false;
-		writ_attest_link_check(o->b->link, &o->ask, o->handle, WRIT_TALK_PLACE);
+		writ_attest_link_check(
+			o->b->link, &o->ask, o->b->who.uid, o->handle, WRIT_TALK_PLACE);
 		return;
 	}
 	if (o->b->kind == NEW)
-		writ_attest_link_let_go(o->b->link, o->handle);
+		writ_attest_link_let_go(o->b->link, o->b->who.uid, o->handle);
 	next(o);
 }
 

@@ -183,7 +183,7 @@ static void honest_callers_are_served(struct rig *r)
 		await(r, &q);
 		if (q.rc != WRIT_OK || !q.has_hash)
 			fail_msg("%s", q.why);
-		writ_attest_link_let_go(r->link, q.handle);
+		writ_attest_link_let_go(r->link, HONEST, q.handle);
 		took[i] = q.took_us;
 	}
 	child_end(&q.c);

@@ -109,7 +109,7 @@ static void check(struct rig *r, struct question *q, uint64_t handle)
 {
 	*q = (struct question){ .ask = { .done = on_done } };
 	writ_list_init(&q->ask.node);
-	writ_attest_link_check(r->link, &q->ask, handle, WRIT_TALK_PLACE);
+	writ_attest_link_check(r->link, &q->ask, geteuid(), handle, WRIT_TALK_PLACE);
 	wait_for(r, q);
 }
 
@@ -144,7 +144,7 @@ static void who_stays_the_same_is_confirmed_and_who_runs_another_program_is_not(
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	check(&r, &q, handle);
 	assert_non_null(strstr(q.why, "has ended"));
-	writ_attest_link_let_go(r.link, handle);
+	writ_attest_link_let_go(r.link, geteuid(), handle);
 	check(&r, &q, handle);
 	assert_non_null(strstr(q.why, "not known here"));
 	rig_close(&r);
