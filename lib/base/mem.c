@@ -10,7 +10,7 @@
 static void *or_abort(void *p)
 {
 	if (!p)
-		abort(); /* docs/adr/0003: no half-tested branches for memory that never runs out
+		abort(); /* no half-tested branches for memory that never runs out
 			    alone */
 	return p;
 }
