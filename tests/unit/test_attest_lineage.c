@@ -401,9 +401,37 @@ static void ancestors_are_named_by_the_programs_that_they_run(void **state)
 	look(&v, &ctx, c.pid);
 	assert_true(has(&v, text));
 	assert_false(has(&v, "proc:ancestor-path:/usr/bin/sleep"));
+	assert_null(strstr(v.notes, "lineage:")); /* who answered is not said to have failed */
 	assert_int_equal(look_again(&v, &ctx, NULL), WRIT_OK);
 	forget(&v);
 	child_end(&c);
+}
+
+/* As if it were in a PID namespace of its own, whose first process adopts who lost his parent. */
+static void in_another_pid_namespace_only_depth_0_is_known(void **state)
+{
+	(void)state;
+	struct world w;
+	open_world(&w, 2, NULL);
+	for (int i = 0; i < 2; i++) {
+		struct seen v;
+		look(&v, &w.ctx, w.f.pid[i]);
+		writ_answer_done(&v.a);
+		v.s.ns_ours[WRIT_NS_PID] = false;
+		assert_int_equal(writ_attest(list, &w.ctx, &v.s, v.pin.dirfd,
+					 WRIT_ATTEST_LINEAGE | WRIT_ATTEST_MAY_BLOCK, &v.a, NULL),
+			WRIT_OK);
+		bool main = false, depth = false;
+		for (size_t k = 0; k < v.a.selectors.n; k++) {
+			struct writ_str text = writ_selectors_at(&v.a.selectors, k).text;
+			main = main || writ_str_eq(text, WRIT_STR("proc:main:true"));
+			depth = depth || writ_str_starts(text, WRIT_STR("proc:depth:"));
+		}
+		assert_int_equal(main, i == 0);
+		assert_int_equal(depth, i == 0);
+		forget(&v);
+	}
+	close_world(&w);
 }
 
 /* The parent ends, or runs another program, while the child stays what it was. */
@@ -574,6 +602,7 @@ int main(void)
 		cmocka_unit_test(a_process_that_came_later_from_outside_is_not_main),
 		cmocka_unit_test(whoever_is_in_no_unit_is_no_main_process),
 		cmocka_unit_test(ancestors_are_named_by_the_programs_that_they_run),
+		cmocka_unit_test(in_another_pid_namespace_only_depth_0_is_known),
 		cmocka_unit_test(what_ceased_to_hold_is_found_before_keys_leave),
 		cmocka_unit_test(nothing_of_it_is_asked_again_where_nothing_was_seen),
 		cmocka_unit_test(a_parent_that_ended_while_it_was_looked_at_is_none),
