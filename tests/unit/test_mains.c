@@ -91,7 +91,7 @@ static writ_rc check(const struct fake *f, uint64_t pid, uint64_t start)
 {
 	const struct writ_scope scope = { WRIT_STR(""), WRIT_STR("/system.slice/a.service") };
 	const struct writ_kin k = { .pid = pid, .start_time = start, .dirfd = -1 };
-	return writ_mains_check(f->mains, &f->base, &scope, &k, NULL);
+	return writ_mains_check(f->mains, &f->base, &scope, &k, true, NULL);
 }
 
 /* --- the scope --- */
@@ -191,6 +191,27 @@ static void the_first_one_stays_it(void **state)
 	assert_int_equal(check(&f, me, start + 1), WRIT_EUNAUTH);
 	assert_int_equal(check(&f, me + 1, start), WRIT_EUNAUTH);
 	assert_int_equal(check(&f, (uint64_t)getppid(), start_of(getppid())), WRIT_EUNAUTH);
+	teardown(&f);
+}
+
+/* A search may take long: who may not wait for it is told to come back from a job. */
+static void without_a_search_only_what_is_known_counts(void **state)
+{
+	struct fake f;
+	const struct writ_scope scope = { WRIT_STR(""), WRIT_STR("/a") };
+	const struct writ_kin k = {
+		.pid = (uint64_t)getpid(), .start_time = start_of(getpid()), .dirfd = -1
+	};
+	struct writ_kin other = k;
+	other.pid++;
+	(void)state;
+	setup(&f);
+	put(&f, "", getpid(), 0);
+	assert_int_equal(writ_mains_check(f.mains, &f.base, &scope, &k, false, NULL), WRIT_EBUSY);
+	assert_int_equal(writ_mains_check(f.mains, &f.base, &scope, &k, true, NULL), WRIT_OK);
+	assert_int_equal(writ_mains_check(f.mains, &f.base, &scope, &k, false, NULL), WRIT_OK);
+	assert_int_equal(
+		writ_mains_check(f.mains, &f.base, &scope, &other, false, NULL), WRIT_EUNAUTH);
 	teardown(&f);
 }
 
@@ -340,11 +361,12 @@ static void what_cannot_be_opened_has_no_first(void **state)
 	const struct writ_kin k = { .pid = (uint64_t)getpid(), .start_time = 1, .dirfd = -1 };
 	(void)state;
 	setup(&f);
-	assert_int_equal(writ_mains_check(f.mains, &trust_all, &scope, &k, NULL), WRIT_EUNAUTH);
-	assert_int_equal(writ_mains_check(NULL, &f.base, &scope, &k, NULL), WRIT_EUNAUTH);
+	assert_int_equal(
+		writ_mains_check(f.mains, &trust_all, &scope, &k, true, NULL), WRIT_EUNAUTH);
+	assert_int_equal(writ_mains_check(NULL, &f.base, &scope, &k, true, NULL), WRIT_EUNAUTH);
 	teardown(&f);
 	f.mains = writ_mains_new();
-	assert_int_equal(writ_mains_check(f.mains, &f.base, &scope, &k, NULL), WRIT_EUNAUTH);
+	assert_int_equal(writ_mains_check(f.mains, &f.base, &scope, &k, true, NULL), WRIT_EUNAUTH);
 	writ_mains_free(f.mains);
 }
 
@@ -380,6 +402,7 @@ int main(void)
 		cmocka_unit_test(a_scope_is_the_folder_that_carries_the_name),
 		cmocka_unit_test(who_is_below_the_folder_is_in_the_scope),
 		cmocka_unit_test(the_first_one_stays_it),
+		cmocka_unit_test(without_a_search_only_what_is_known_counts),
 		cmocka_unit_test(who_came_after_others_is_not_the_first),
 		cmocka_unit_test(the_older_one_is_who_started_before),
 		cmocka_unit_test(who_has_ended_was_not_there),
