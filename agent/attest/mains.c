@@ -14,8 +14,8 @@
 #include "attest/proc_text.h"
 #include "base/mem.h"
 
-#define SLOTS       1024 /* power of two */
-#define PROBES      8
+#define SLOTS       4096 /* power of two */
+#define PROBES      16
 #define DEPTH_MAX   16
 #define PROCS_CAP   (64 * 1024)
 #define STAT_MAX    1024
@@ -214,13 +214,12 @@ static writ_rc survey_tree(struct survey *v, int dirfd, int depth, struct writ_e
 
 struct slot {
 	uint64_t dev, ino; /* of the cgroup's folder: numbers that the kernel does not use again */
-	uint64_t pid, start_time;
-	uint64_t age;
+	uint64_t pid, start_time; /* pid 0: the slot is free */
+	char *hierarchy, *path;   /* of the folder; owned */
 };
 
 struct writ_mains {
 	pthread_mutex_t lock;
-	uint64_t clock;
 	struct slot slots[SLOTS];
 };
 
@@ -231,27 +230,64 @@ struct writ_mains *writ_mains_new(void)
 	return m;
 }
 
+static void empty(struct slot *s)
+{
+	writ_free(s->hierarchy);
+	writ_free(s->path);
+	*s = (struct slot){ .pid = 0 };
+}
+
 void writ_mains_free(struct writ_mains *m)
 {
 	if (!m)
 		return;
+	for (size_t i = 0; i < SLOTS; i++)
+		empty(&m->slots[i]);
 	(void)pthread_mutex_destroy(&m->lock);
 	writ_free(m);
 }
 
-/* The slot of that folder, or the one to give up for it. Locked. */
-static struct slot *slot_of(struct writ_mains *m, const struct stat *st)
+static bool is_of(const struct slot *s, const struct stat *st)
+{
+	return s->pid && s->ino == st->st_ino && s->dev == st->st_dev;
+}
+
+static struct slot *slot_at(struct writ_mains *m, const struct stat *st, uint64_t probe)
 {
 	uint64_t at = (st->st_ino * 0x9e3779b97f4a7c15u + st->st_dev) >> 40;
-	struct slot *oldest = &m->slots[at & (SLOTS - 1)];
+	return &m->slots[(at + probe) & (SLOTS - 1)];
+}
+
+/* NULL: no main is known. Locked. */
+static struct slot *find(struct writ_mains *m, const struct stat *st)
+{
+	for (uint64_t i = 0; i < PROBES; i++)
+		if (is_of(slot_at(m, st, i), st))
+			return slot_at(m, st, i);
+	return NULL;
+}
+
+static bool is_there(const struct slot *s, const struct writ_cgroup_trust *trust)
+{
+	struct stat st;
+	WRIT_AUTO(writ_closep)
+	int fd = trust->open(trust, writ_cstr(s->hierarchy), writ_cstr(s->path));
+	return fd >= 0 && fstat(fd, &st) == 0 && is_of(s, &st);
+}
+
+/* One that is free, or of a folder that is gone. A folder that is there keeps its slot: else
+ * whoever makes many could have another one's main process forgotten. Locked. */
+static struct slot *find_room(
+	struct writ_mains *m, const struct stat *st, const struct writ_cgroup_trust *trust)
+{
 	for (uint64_t i = 0; i < PROBES; i++) {
-		struct slot *s = &m->slots[(at + i) & (SLOTS - 1)];
-		if (s->pid && s->ino == st->st_ino && s->dev == st->st_dev)
-			return s;
-		if (s->age < oldest->age)
-			oldest = s;
+		struct slot *s = slot_at(m, st, i);
+		if (s->pid && is_there(s, trust))
+			continue;
+		empty(s);
+		return s;
 	}
-	return oldest;
+	return NULL;
 }
 
 /* True when there is a main already; *is_k says whether it is k. */
@@ -259,21 +295,40 @@ static bool recall(
 	struct writ_mains *m, const struct stat *st, const struct writ_kin *k, bool *is_k)
 {
 	(void)pthread_mutex_lock(&m->lock);
-	struct slot *s = slot_of(m, st);
-	bool known = s->pid && s->ino == st->st_ino && s->dev == st->st_dev;
-	*is_k = known && s->pid == k->pid && s->start_time == k->start_time;
-	if (known)
-		s->age = ++m->clock;
+	const struct slot *s = find(m, st);
+	*is_k = s && s->pid == k->pid && s->start_time == k->start_time;
 	(void)pthread_mutex_unlock(&m->lock);
-	return known;
+	return s != NULL;
 }
 
-static void remember(struct writ_mains *m, const struct stat *st, const struct writ_kin *k)
+static writ_rc had_another(
+	const struct writ_scope *scope, const struct writ_kin *k, struct writ_err *err)
+{
+	return writ_fail(err, WRIT_EUNAUTH,
+		"the cgroup '" WRIT_FMT "' had another main process than %llu: what that one "
+		"started or left behind does not become it",
+		WRIT_ARG(scope->path), (unsigned long long)k->pid);
+}
+
+/* Unless another one was found meanwhile. */
+static writ_rc remember(struct writ_mains *m, const struct writ_cgroup_trust *trust,
+	const struct writ_scope *scope, const struct stat *st, const struct writ_kin *k,
+	struct writ_err *err)
 {
 	(void)pthread_mutex_lock(&m->lock);
-	struct slot *s = slot_of(m, st);
-	*s = (struct slot){ st->st_dev, st->st_ino, k->pid, k->start_time, ++m->clock };
+	struct slot *s = find(m, st);
+	bool is_other = s && (s->pid != k->pid || s->start_time != k->start_time);
+	struct slot *room = s ? s : find_room(m, st, trust);
+	if (room && !s)
+		*room = (struct slot){ st->st_dev, st->st_ino, k->pid, k->start_time,
+			writ_strndup(scope->hierarchy.p, scope->hierarchy.n),
+			writ_strndup(scope->path.p, scope->path.n) };
 	(void)pthread_mutex_unlock(&m->lock);
+	if (is_other)
+		return had_another(scope, k, err);
+	return room ? WRIT_OK
+		    : writ_fail(err, WRIT_EUNAUTH,
+			      "the main processes of too many cgroups are known already");
 }
 
 writ_rc writ_mains_check(struct writ_mains *m, const struct writ_cgroup_trust *trust,
@@ -290,12 +345,7 @@ writ_rc writ_mains_check(struct writ_mains *m, const struct writ_cgroup_trust *t
 	}
 	if (recall(m, &st, k, &is_k)) {
 		(void)close(fd);
-		if (is_k)
-			return WRIT_OK;
-		return writ_fail(err, WRIT_EUNAUTH,
-			"the cgroup '" WRIT_FMT "' had another main process than %llu: what that "
-			"one started or left behind does not become it",
-			WRIT_ARG(scope->path), (unsigned long long)k->pid);
+		return is_k ? WRIT_OK : had_another(scope, k, err);
 	}
 	if (!may_search) {
 		(void)close(fd);
@@ -305,7 +355,5 @@ writ_rc writ_mains_check(struct writ_mains *m, const struct writ_cgroup_trust *t
 	struct survey v = { .k = k, .text = writ_alloc(PROCS_CAP) };
 	writ_rc rc = survey_tree(&v, fd, 0, err);
 	writ_free(v.text);
-	if (rc == WRIT_OK)
-		remember(m, &st, k);
-	return rc;
+	return rc == WRIT_OK ? remember(m, trust, scope, &st, k, err) : rc;
 }

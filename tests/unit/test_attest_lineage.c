@@ -356,6 +356,74 @@ static void a_process_that_came_later_from_outside_is_not_main(void **state)
 	close_world(&w);
 }
 
+/* --- what is remembered of cgroups: folders of a test have numbers, too --- */
+
+struct plain {
+	struct writ_cgroup_trust base;
+	char dir[64];
+};
+
+static int open_plain(
+	const struct writ_cgroup_trust *t, struct writ_str hierarchy, struct writ_str dir)
+{
+	const struct plain *p = (const struct plain *)(const void *)t;
+	char path[160];
+	(void)hierarchy;
+	snprintf(path, sizeof(path), "%s" WRIT_FMT, p->dir, WRIT_ARG(dir));
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static writ_rc check_main(
+	struct writ_mains *m, const struct plain *p, int folder, uint64_t pid, struct writ_err *err)
+{
+	char path[32];
+	snprintf(path, sizeof(path), "/%d", folder);
+	const struct writ_scope scope = { WRIT_STR(""), writ_cstr(path) };
+	const struct writ_kin k = { .pid = pid, .start_time = 7, .dirfd = -1 };
+	return writ_mains_check(m, &p->base, &scope, &k, true, err);
+}
+
+static int change(const struct plain *p, int folder, bool there)
+{
+	char path[160];
+	snprintf(path, sizeof(path), "%s/%d", p->dir, folder);
+	return there ? mkdir(path, 0700) : rmdir(path);
+}
+
+/* A user may make many: log in and out again, or stay. */
+static void a_main_process_is_known_for_as_long_as_its_cgroup_is_there(void **state)
+{
+	(void)state;
+	enum { MANY = 12000 };
+	struct plain p = { .base = { .open = open_plain } };
+	struct writ_err err;
+	int live = 0;
+	strcpy(p.dir, "/dev/shm/writ-mains-XXXXXX"); /* gives out no number twice */
+	if (!mkdtemp(p.dir))
+		skip();
+	struct writ_mains *m = writ_mains_new();
+	assert_int_equal(change(&p, 0, true), 0);
+	assert_int_equal(check_main(m, &p, 0, 100, &err), WRIT_OK);
+	for (int i = 1; i < MANY; i++) {
+		assert_int_equal(change(&p, i, true), 0);
+		if (check_main(m, &p, i, 200, &err) != WRIT_OK)
+			fail_msg("%d: %s", i, err.msg);
+		assert_int_equal(change(&p, i, false), 0);
+	}
+	assert_int_equal(check_main(m, &p, 0, 101, &err), WRIT_EUNAUTH);
+	assert_non_null(strstr(err.msg, "had another main process"));
+	do
+		assert_int_equal(change(&p, ++live, true), 0);
+	while (check_main(m, &p, live, 200, &err) == WRIT_OK && live < MANY);
+	assert_non_null(strstr(err.msg, "too many"));
+	assert_int_equal(check_main(m, &p, 0, 100, &err), WRIT_OK);
+	assert_int_equal(check_main(m, &p, 0, 101, &err), WRIT_EUNAUTH);
+	for (int i = 0; i <= live; i++)
+		assert_int_equal(change(&p, i, false), 0);
+	assert_int_equal(rmdir(p.dir), 0);
+	writ_mains_free(m);
+}
+
 static void whoever_is_in_no_unit_is_no_main_process(void **state)
 {
 	(void)state;
@@ -600,6 +668,7 @@ int main(void)
 		cmocka_unit_test(an_orphan_is_neither_main_nor_at_any_depth),
 		cmocka_unit_test(who_survives_the_main_process_does_not_inherit),
 		cmocka_unit_test(a_process_that_came_later_from_outside_is_not_main),
+		cmocka_unit_test(a_main_process_is_known_for_as_long_as_its_cgroup_is_there),
 		cmocka_unit_test(whoever_is_in_no_unit_is_no_main_process),
 		cmocka_unit_test(ancestors_are_named_by_the_programs_that_they_run),
 		cmocka_unit_test(in_another_pid_namespace_only_depth_0_is_known),
