@@ -116,7 +116,8 @@ void writ_check_agent_svid(struct writ_doctor *d)
 	int64_t left = a->svid_expires_at - writ_wall_s();
 	if (!a->agent_id[0] || !a->svid_expires_at)
 		writ_found(d, WRIT_FOUND_FAIL,
-			"writ token generate on the server, then join_token_file in agent.conf",
+			"journalctl -u writ-agent says why; by token: writ token generate on the "
+			"server, then join_token_file in agent.conf",
 			"the agent has not joined");
 	else if (left <= 0)
 		writ_found(d, WRIT_FOUND_FAIL, "see the server's checks; then the agent's log",
@@ -314,7 +315,7 @@ static writ_rc ask_health(struct writ_session *s, struct writ_err *err)
 	writ_pb_free(m);
 	return status == GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING
 		? WRIT_OK
-		: writ_fail(err, WRIT_EUNAVAIL, "it answers, but is not serving");
+		: writ_fail(err, WRIT_EPRECOND, "it answers, but is not serving");
 }
 
 /* One on this machine, where there is one. */
@@ -342,7 +343,10 @@ void writ_check_server(struct writ_doctor *d)
 			"the server on this machine is for operators: %s", err.msg);
 	else
 		writ_found(d, WRIT_FOUND_FAIL,
-			"systemctl start writ-server; journalctl -u writ-server says why it ended",
+			rc == WRIT_EPRECOND
+				? "journalctl -u writ-server"
+				: "systemctl start writ-server; journalctl -u writ-server says "
+				  "why it ended",
 			"the server on this machine: %s", err.msg);
 }
 
@@ -378,7 +382,9 @@ void writ_check_workload_socket(struct writ_doctor *d)
 	else if (rc == WRIT_EUNAVAIL && !is_agent_meant(d, from))
 		writ_found(d, WRIT_FOUND_NONE, NULL, "no %s", path);
 	else
-		writ_found(d, WRIT_FOUND_FAIL, FIX_AGENT, "%s: %s", from, err.msg);
+		writ_found(d, WRIT_FOUND_FAIL,
+			rc == WRIT_EPRECOND ? "what the agent's lines above say" : FIX_AGENT,
+			"%s: %s", from, err.msg);
 	d->is_workload_api_there = rc == WRIT_OK;
 }
 

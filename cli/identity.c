@@ -106,6 +106,8 @@ writ_rc writ_identity_fetch(struct writ_invocation *in, int64_t timeout_ms,
 		writ_fail(&f.err, WRIT_ETIMEOUT, "no answer within %" PRId64 " ms", timeout_ms);
 	*err = f.err;
 	say_next(in, &f.err);
+	if (strncmp(err->msg, path, strlen(path)) == 0) /* what has no answer names it itself */
+		return writ_wrap(err, f.err.rc, "%s", from);
 	return writ_wrap(err, f.err.rc, "%s (%s)", path, from);
 }
 

@@ -134,6 +134,31 @@ class Doctor(Case):
             self.assertTrue(any(word in s for s in said), (word, said))
 
 
+class NotJoined(Case):
+    """An agent that the server does not let in."""
+
+    @classmethod
+    def prepare(cls):
+        w = cls.world.start(agent=False)
+        key, cert = w.dir / "absent.key", w.dir / "absent.pem"
+        conf = w.agent.conf.read_text()
+        w.agent.conf.write_text(conf.replace('NodeAttestor "join_token" { plugin_data {} }', 'NodeAttestor "x509pop" { plugin_data { '
+                                             f'private_key_path = "{key}" certificate_path = "{cert}" }} }}'))
+        w.agent.start(ready=False)
+
+    def test_it_says_so_and_sends_nobody_to_what_runs(self):
+        w = self.world
+        env = {"WRIT_AGENT_ADMIN_SOCKET": str(w.dir / "agent" / "admin.sock"), "WRIT_SERVER_SOCKET": str(w.admin_socket), **w.endpoint}
+
+        def look():
+            done = w.scene.run([BIN / "writ", "doctor", "-o", "json"], env=env)
+            found = [(c["text"], c["fix"]) for c in json.loads(done.stdout)["checks"] if c["status"] == "FAIL"]
+            return found if any("has not joined" in text for text, _ in found) else None
+        found = dict(wait_for(look, 10, "the agent is up"))
+        self.assertIn("journalctl -u writ-agent", found["the agent has not joined"])
+        self.assertIn("lines above", found["SPIFFE_ENDPOINT_SOCKET: it answers, but is not serving"])
+
+
 class Broken(Case):
     """A server that goes, then an agent that goes."""
 
