@@ -110,6 +110,48 @@ static void one_id_is_one_launch(void **state)
 	keeper_end(fd);
 }
 
+/* What it is asked is of one form; who says anything else is no agent of ours. */
+static void who_does_not_speak_its_language_is_left(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		int fd = keeper_begin();
+		char byte;
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		struct writ_keeper_ask q = put_of(getpid(), 'd');
+		memset(q.id, 'd', sizeof(q.id)); /* it has no end */
+		size_t n = i ? sizeof(q) - 1 : sizeof(q);
+		if (i)
+			q = put_of(getpid(), 'd');
+		assert_int_equal(send(fd, &q, n, 0), n);
+		assert_int_equal(poll(&p, 1, 5000), 1);
+		assert_int_equal(recv(fd, &byte, 1, 0), 0);
+		keeper_end(fd);
+	}
+}
+
+static void the_end_of_what_is_not_there_ends_nothing(void **state)
+{
+	(void)state;
+	int fd = keeper_begin();
+	struct child c = child_start(child_idle, NULL);
+	struct writ_keeper_ask q = put_of(c.pid, 'e');
+	assert_int_equal(ask(fd, &q).rc, WRIT_OK);
+	static const char *const ids[] = { "", "..", "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeee",
+		"ffffffffffffffffffffffffffffffff" };
+	for (size_t i = 0; i < WRIT_COUNT(ids); i++) {
+		struct writ_keeper_ask end = { .op = WRIT_KEEPER_END };
+		(void)snprintf(end.id, sizeof(end.id), "%s", ids[i]);
+		assert_int_equal(send(fd, &end, sizeof(end), 0), sizeof(end));
+	}
+	q.pid = 0;
+	memset(q.id, 'f', WRIT_CELL_ID);
+	assert_int_equal(ask(fd, &q).rc, WRIT_EUNAUTH); /* it answers still, and all before it */
+	assert_false(child_has_ended(&c, 20));
+	child_end(&c);
+	keeper_end(fd);
+}
+
 static void the_end_of_the_agent_is_the_end_of_its_launches_after_a_grace(void **state)
 {
 	(void)state;
@@ -242,6 +284,8 @@ int main(void)
 		T(a_newborn_gets_a_cgroup_and_its_end_empties_it),
 		T(what_is_no_newborn_is_not_moved),
 		T(one_id_is_one_launch),
+		T(who_does_not_speak_its_language_is_left),
+		T(the_end_of_what_is_not_there_ends_nothing),
 		T(the_end_of_the_agent_is_the_end_of_its_launches_after_a_grace),
 		T(what_a_dead_agent_left_behind_is_ended_at_the_next_start),
 		T(the_keeper_can_change_cgroups_and_nothing_else),

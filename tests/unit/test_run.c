@@ -7,7 +7,9 @@
 #include "base/mem.h"
 #include "check.h"
 
+#include <pthread.h>
 #include <stdio.h>
+#include <sys/fsuid.h>
 #include <unistd.h>
 
 #define SOMEONE 12345
@@ -103,6 +105,10 @@ static void a_name_cannot_say_what_a_process_is(void **state)
 	}
 	static const char *const bad[] = { "", "42", "42 (a)", "42 (a) S 11 12", "x (a) S 1 1",
 		"(a) 1", "42 (a) SS 11 12 13 0 -1 4194368 1 2 3 4 5 6 7 8 20 0 3 0",
+		"42 a) S 11 12 13 0 -1 4194368 1 2 3 4 5 6 7 8 20 0 3 0 99",
+		")42 (a S 11 12 13 0 -1 4194368 1 2 3 4 5 6 7 8 20 0 3 0 99",
+		"42 (a)xS 11 12 13 0 -1 4194368 1 2 3 4 5 6 7 8 20 0 3 0 99",
+		"42 (a S 11 12 13 0 -1 4194368 1 2 3 4 5 6 7 8 20 0 3 0 99", "42 ",
 		"42 (a) S -1 12 13 0 -1 4194368 1 2 3 4 5 6 7 8 20 0 3 0" };
 	for (size_t i = 0; i < WRIT_COUNT(bad); i++)
 		assert_int_equal(writ_newborn_parse(writ_cstr(bad[i]), &s, &err), WRIT_EPROTO);
@@ -147,11 +153,31 @@ static void who_is_not_the_callers_child_is_no_newborn(void **state)
 	assert_fails(open_newborn(pid, getpid(), geteuid(), &err), WRIT_EUNAUTH, err, "ended");
 }
 
-static void child_other_user(int go, int ready, void *arg)
+static const struct ids {
+	uid_t uid[3], fs;
+	gid_t gid[3];
+	uid_t as; /* who asks for it */
+} mixed[] = {
+	{ { SOMEONE, SOMEONE, 0 }, 0, { 0, 0, 0 }, SOMEONE },
+	{ { SOMEONE, 0, SOMEONE }, 0, { 0, 0, 0 }, SOMEONE },
+	{ { 0, SOMEONE, SOMEONE }, 0, { 0, 0, 0 }, SOMEONE },
+	{ { SOMEONE, SOMEONE, 0 }, 0, { 0, 0, 0 }, 0 },
+	{ { 0, 0, SOMEONE }, 0, { 0, 0, 0 }, 0 },
+	{ { SOMEONE, 0, 0 }, 0, { 0, 0, 0 }, 0 },
+	{ { 0, 0, 0 }, SOMEONE, { 0, 0, 0 }, 0 },
+	{ { 0, 0, 0 }, 0, { SOMEONE, 0, 0 }, 0 },
+	{ { 0, 0, 0 }, 0, { 0, SOMEONE, 0 }, 0 },
+	{ { 0, 0, 0 }, 0, { 0, 0, SOMEONE }, 0 },
+};
+
+static void child_mixed(int go, int ready, void *arg)
 {
-	(void)arg;
-	if (setresuid(SOMEONE, SOMEONE, 0) != 0)
+	const struct ids *i = arg;
+	if (setresgid(i->gid[0], i->gid[1], i->gid[2]) != 0 ||
+		setresuid(i->uid[0], i->uid[1], i->uid[2]) != 0)
 		_exit(1);
+	if (i->fs)
+		(void)setfsuid(i->fs);
 	child_ready(ready);
 	child_wait(go);
 	_exit(0);
@@ -161,12 +187,62 @@ static void a_child_with_a_second_user_is_no_newborn(void **state)
 {
 	(void)state;
 	struct writ_err err = { 0 };
-	if (geteuid() != 0)
+	if (geteuid() != 0 || getegid() != 0)
 		skip();
-	struct child c = child_start(child_other_user, NULL);
-	assert_fails(
-		open_newborn(c.pid, getpid(), SOMEONE, &err), WRIT_EUNAUTH, err, "is not of user");
-	assert_fails(open_newborn(c.pid, getpid(), 0, &err), WRIT_EUNAUTH, err, "is not of user");
+	for (size_t i = 0; i < WRIT_COUNT(mixed); i++) {
+		struct child c = child_start(child_mixed, (void *)(uintptr_t)&mixed[i]);
+		if (open_newborn(c.pid, getpid(), mixed[i].as, &err) != WRIT_EUNAUTH ||
+			!strstr(err.msg, "is not of user"))
+			fail_msg("row %zu: %s", i, err.msg);
+		child_end(&c);
+	}
+}
+
+static void *do_nothing(void *arg)
+{
+	for (;;)
+		pause();
+	return arg;
+}
+
+static void child_with_thread(int go, int ready, void *arg)
+{
+	pthread_t t;
+	(void)arg;
+	if (pthread_create(&t, NULL, do_nothing, NULL) != 0)
+		_exit(1);
+	child_ready(ready);
+	child_wait(go);
+	_exit(0);
+}
+
+/* Which of its threads would be the command? */
+static void a_child_with_threads_is_no_newborn(void **state)
+{
+	(void)state;
+	struct writ_err err = { 0 };
+	struct child c = child_start(child_with_thread, NULL);
+	assert_fails(open_newborn(c.pid, getpid(), geteuid(), &err), WRIT_EUNAUTH, err,
+		"runs a program already");
+	child_end(&c);
+}
+
+static void a_cgroup_that_does_not_fit_is_not_cut(void **state)
+{
+	(void)state;
+	struct writ_newborn n;
+	struct writ_err err = { 0 };
+	char path[4096];
+	struct child c = child_start(child_idle, NULL);
+	assert_ok(writ_newborn_open(c.pid, getpid(), geteuid(), getegid(), &n, &err), err);
+	if (writ_newborn_cgroup(&n, path, sizeof(path), &err) == WRIT_OK) {
+		size_t need = strlen(path);
+		memset(path, 'x', sizeof(path));
+		assert_int_equal(writ_newborn_cgroup(&n, path, need, &err), WRIT_EUNAVAIL);
+		assert_int_equal(path[need], 'x');
+		assert_int_equal(writ_newborn_cgroup(&n, path, need + 1, &err), WRIT_OK);
+	}
+	writ_newborn_close(&n);
 	child_end(&c);
 }
 
@@ -180,6 +256,8 @@ int main(void)
 		cmocka_unit_test(a_child_that_waits_is_a_newborn_until_it_runs_a_program),
 		cmocka_unit_test(who_is_not_the_callers_child_is_no_newborn),
 		cmocka_unit_test(a_child_with_a_second_user_is_no_newborn),
+		cmocka_unit_test(a_child_with_threads_is_no_newborn),
+		cmocka_unit_test(a_cgroup_that_does_not_fit_is_not_cut),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
