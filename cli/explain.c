@@ -200,6 +200,10 @@ static void print_explanation(const R(ExplainResponse) * r, bool all)
 			strpbrk(writ_buf_cstr(&fix), "\\\"") ? writ_buf_cstr(&fix)
 							     : writ_buf_cstr(&shown));
 	}
+	if (writ_str_starts(writ_buf_str(&fix), WRIT_STR("writ entry update")))
+		puts("          it changes that entry: what has its identity now, and does not "
+		     "match "
+		     "then, loses it");
 	if (strstr(writ_buf_cstr(&fix), "(redacted)"))
 		puts("          put the value of the variable in place of (redacted)");
 	if (!r->matches && lacks_right(r))

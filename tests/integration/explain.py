@@ -56,6 +56,7 @@ class Explain(Case):
             self.assertIn("now       no entry matches\n", text)
             fix = re.search(r"^fix       (.*)$", text, re.M)[1]
             self.assertEqual(fix, self.asked("explain", trace)["fix"])
+            self.assertIn("\n          it changes that entry: what has its identity now, and does not match then, loses it\n", text)
             done = self.world.scene.run(["sh", "-c", fix], env={**self.agent_admin, "PATH": f"{BIN}:{os.environ['PATH']}"})
             self.assertEqual(done.returncode, 0, done.stderr)
             wait_for(lambda: self.asked("explain", trace)["verdict"] == "match", SOON_S, "the mended entry matches")
