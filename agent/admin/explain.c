@@ -222,9 +222,7 @@ static void have_facts(struct explain *x, const struct writ_facts *f)
 	writ_buf_add_str(&x->notes, writ_buf_str(&f->answer.notes));
 	if (writ_launches_merge(x->a->cfg.launches, (pid_t)s->pid, writ_caller_pidfd(x->caller),
 		    &f->answer.selectors, &x->selectors) == WRIT_RUN_CHILD)
-		writ_buf_add_cstr(&x->notes,
-			"run:id and run:as withheld: its launch means its command alone (writ run "
-			"-children)\n");
+		writ_buf_add_cstr(&x->notes, WRIT_RUN_CHILD_NOTE "\n");
 	x->m.process = writ__admin_process(x->call, (int)s->pid, (uid_t)s->uid, (gid_t)s->gid,
 		s->start_time, s->exe_path, writ_decision_cgroup(s));
 	begin(x);

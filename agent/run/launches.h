@@ -56,6 +56,9 @@ enum writ_run_place {
 	WRIT_RUN_MEANT, /* it has the selectors run:id and run:as, which were added to out */
 	WRIT_RUN_CHILD, /* in the cgroup of one that means its command alone */
 };
+/* Why WRIT_RUN_CHILD has neither: a line beside the attestors' notes. */
+#define WRIT_RUN_CHILD_NOTE                                                                        \
+	"run:id and run:as withheld: its launch means its command alone (writ run -children)"
 /* Reads /proc/PID/cgroup, and only when there are launches. pidfd: of that process, which must be
  * known to be the caller; out is not sealed afterwards. */
 enum writ_run_place writ_launches_select(

@@ -17,8 +17,9 @@ static const struct writ_decision *record(const struct stream *s, bool granted, 
 	WRIT_AUTO(writ_selectors_done) struct writ_selectors all;
 	writ_selectors_init(&all);
 	bool launched = s->facts && writ_launches_count(ls);
+	enum writ_run_place place = WRIT_RUN_NONE;
 	if (launched)
-		(void)writ_launches_merge(ls, p->pid, writ_caller_pidfd(s->caller),
+		place = writ_launches_merge(ls, p->pid, writ_caller_pidfd(s->caller),
 			&s->facts->answer.selectors, &all);
 	const struct writ_decision_fact f = {
 		.method = s->kind->name,
@@ -29,6 +30,7 @@ static const struct writ_decision *record(const struct stream *s, bool granted, 
 		.gid = p->gid,
 		.facts = s->facts,
 		.selectors = launched ? &all : NULL,
+		.note = place == WRIT_RUN_CHILD ? WRIT_RUN_CHILD_NOTE : NULL,
 		.entries = s->entries,
 		.n_entries = s->n,
 		.took_us = writ_mono_us() - s->started_us,

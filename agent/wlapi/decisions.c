@@ -200,6 +200,8 @@ static struct writ_decision *record_of(const struct writ_decision_fact *f)
 		r.asked = f->facts->flags;
 		r.binary = keep(&t, head_of(s->exe_path, WRIT_DECISION_TEXT));
 		r.cgroup = keep(&t, head_of(writ_decision_cgroup(s), WRIT_DECISION_TEXT));
+		if (f->note)
+			writ_buf_addf(&t.bytes, "%s\n", f->note);
 		r.notes =
 			keep(&t, lines_of(writ_buf_str(&f->facts->answer.notes), NOTES_KEPT, &cut));
 		r.selectors = keep_selectors(&t, selectors_of(f), &r.cut);

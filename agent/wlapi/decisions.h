@@ -29,6 +29,7 @@ struct writ_decision_fact {
 	gid_t gid;
 	const struct writ_facts *facts; /* NULL: the caller had gone, or could not be attested */
 	const struct writ_selectors *selectors; /* sealed; NULL: those of facts */
+	const char *note;                       /* one more than those of facts; NULL: none */
 	struct writ_entry *const *entries;      /* that match */
 	size_t n_entries;
 	int64_t took_us;

@@ -132,6 +132,11 @@ class Run(Case):
         answer = ask("explain", "--pid", str(child))
         self.assertEqual(answer["verdict"], "no entry matches")
         self.assertTrue(any("writ run -children" in w for w in answer["withheld"]), answer["withheld"])
+        # A child that was refused: its record says the same, of the very selector that is missing.
+        done = self.run_as(AS, "sh", "-c", f"{self.writ} svid fetch; exit 0")
+        [trace] = re.findall(r"\(trace ([0-9A-Z]{26})\)", done.stderr)
+        [why] = [p["why"] for e in ask("explain", trace)["entries"] for p in e["parts"] if p["selector"] == f"run:as:{AS}"]
+        self.assertIn("its launch means its command alone", why)
         answer = ask("entry", "preview", "-selector", f"run:as:{AS}")
         self.assertEqual([p["pid"] for p in answer["processes"]], [command])
         holder.stop()
