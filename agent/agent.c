@@ -124,6 +124,9 @@ static void on_status(void *arg, struct writ_admin_status *ret)
 		.started_at = a->started_at,
 		.svid_expires_at = l.svid_not_after,
 		.synced_at = a->synced_at,
+		.ca_starts_at = l.ca_not_before,
+		.ca_expires_at = l.ca_not_after,
+		.cas = l.cas,
 	};
 }
 

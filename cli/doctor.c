@@ -16,8 +16,8 @@
 
 static const struct writ_option options[] = {
 	{ "config", NULL, WRIT_OPT_LIST, "FILE",
-		"configuration of a daemon (/etc/writ/agent.conf and server.conf, where they "
-		"are)" },
+		"configuration of a daemon (agent.conf, server.conf and gate-*.conf in /etc/writ, "
+		"where they are)" },
 	{ "socketPath", "socket-path", WRIT_OPT_STRING, "PATH",
 		"the Workload API (SPIFFE_ENDPOINT_SOCKET, else " WRIT_AGENT_SOCKET_DEFAULT ")" },
 	WRIT_OPT_AGENT_ADMIN,
@@ -38,6 +38,7 @@ static const struct writ_check checks[] = {
 	{ "kernel", writ_check_clock },
 	{ "agent", writ_check_agent },
 	{ "agent", writ_check_agent_svid },
+	{ "agent", writ_check_agent_ca },
 	{ "agent", writ_check_agent_sight },
 	{ "server", writ_check_server_link },
 	{ "server", writ_check_server_clock },

@@ -52,6 +52,7 @@ void writ_check_clock(struct writ_doctor *d);
 void writ_check_agent(struct writ_doctor *d);
 void writ_check_agent_done(struct writ_doctor *d); /* forgets what it said */
 void writ_check_agent_svid(struct writ_doctor *d);
+void writ_check_agent_ca(struct writ_doctor *d);
 void writ_check_agent_sight(struct writ_doctor *d);
 void writ_check_server_link(struct writ_doctor *d);
 void writ_check_server_clock(struct writ_doctor *d);

@@ -127,6 +127,25 @@ void writ_check_agent_svid(struct writ_doctor *d)
 			"%s, its SVID is good for %s", a->agent_id, span(left, text, sizeof(text)));
 }
 
+/* A server has the next CA in the bundle when half of the last one's life is over. */
+void writ_check_agent_ca(struct writ_doctor *d)
+{
+	const R(GetStatusResponse) *a = d->agent;
+	char text[32];
+	if (!a || !a->cas)
+		return;
+	int64_t left = a->ca_expires_at - writ_wall_s();
+	bool late = left < (a->ca_expires_at - a->ca_starts_at) / 3;
+	if (left <= 0)
+		writ_found(d, WRIT_FOUND_FAIL, "the server's log, its lines ca.*",
+			"none of the %u CAs in the bundle is in time", a->cas);
+	else
+		writ_found(d, late ? WRIT_FOUND_WARN : WRIT_FOUND_OK,
+			late ? "the server's log, its lines ca.*: the next CA is overdue" : NULL,
+			"the bundle has %u CA%s, the last one ends in %s", a->cas,
+			a->cas == 1 ? "" : "s", span(left, text, sizeof(text)));
+}
+
 /* Clock ticks since boot: with its number, a name for this process that no other has. 0: not known.
  */
 static uint64_t own_start_time(void)

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,6 +27,7 @@
 #define CGROUP2_MAGIC 0x63677270
 #define PID_MAX_GOOD  4194304
 #define CONFIG_MS     5000
+#define GATES_MAX     16
 
 /* --- programs and configuration --- */
 
@@ -101,6 +103,15 @@ static void check_file(struct writ_doctor *d, const char *path)
 		writ_found(d, WRIT_FOUND_FAIL, text, "%s is not valid for %s", path, name);
 }
 
+static void check_gates(struct writ_doctor *d)
+{
+	glob_t found = { .gl_pathc = 0 };
+	if (glob("/etc/writ/gate-*.conf", 0, NULL, &found) == 0)
+		for (size_t i = 0; i < found.gl_pathc && i < GATES_MAX; i++)
+			check_file(d, found.gl_pathv[i]);
+	globfree(&found);
+}
+
 void writ_check_files(struct writ_doctor *d)
 {
 	static const char *const usual[] = { "/etc/writ/agent.conf", "/etc/writ/server.conf" };
@@ -116,6 +127,8 @@ void writ_check_files(struct writ_doctor *d)
 		else
 			writ_found(d, WRIT_FOUND_NONE, NULL, "no %s", usual[i]);
 	}
+	if (!n)
+		check_gates(d);
 }
 
 /* --- kernel --- */

@@ -69,6 +69,10 @@ static writ_rc run_health(struct writ_invocation *in, struct writ_err *err)
 
 writ_rc writ_config_owner(const char *path, const char **name, struct writ_err *err)
 {
+	static const struct {
+		const char *block, *program;
+	} owners[] = { { "agent", "writ-agent" }, { "server", "writ-server" },
+		{ "gate", "writ-gate" } };
 	WRIT_AUTO(writ_buf_done) struct writ_buf text = WRIT_BUF(1u << 20);
 	writ_rc rc = writ_fs_read(path, &text, err);
 	if (rc != WRIT_OK)
@@ -80,11 +84,12 @@ writ_rc writ_config_owner(const char *path, const char **name, struct writ_err *
 		line = writ_str_trim(line);
 		if (line.n && line.p[0] == '"')
 			line = writ_strn(line.p + 1, line.n - 1);
-		if (writ_str_starts(line, WRIT_STR("agent")))
-			*name = "writ-agent";
-		if (writ_str_starts(line, WRIT_STR("agent")) ||
-			writ_str_starts(line, WRIT_STR("server")))
-			break;
+		for (size_t i = 0; i < WRIT_COUNT(owners); i++) {
+			if (!writ_str_starts(line, writ_cstr(owners[i].block)))
+				continue;
+			*name = owners[i].program;
+			return WRIT_OK;
+		}
 	}
 	return WRIT_OK;
 }

@@ -17,6 +17,8 @@ struct writ_admin_status {
 	bool server_clock_known;
 	int64_t server_ahead_ms;                        /* of this machine's clock */
 	int64_t started_at, svid_expires_at, synced_at; /* Unix seconds; 0: never, none */
+	int64_t ca_starts_at, ca_expires_at;            /* of the CA that lives longest */
+	size_t cas;                                     /* in the bundle */
 };
 
 struct writ_admin_config {

@@ -45,6 +45,9 @@ void writ__admin_get_status(struct writ_call *c)
 	m.server_ahead_ms = s.server_ahead_ms;
 	m.svid_expires_at = s.svid_expires_at;
 	m.synced_at = s.synced_at;
+	m.ca_starts_at = s.ca_starts_at;
+	m.ca_expires_at = s.ca_expires_at;
+	m.cas = (uint32_t)s.cas;
 	m.entries = writ_cache_entries(a->cfg.cache);
 	m.svids = writ_cache_svids(a->cfg.cache);
 	m.attestors = attestors;

@@ -349,6 +349,18 @@ void writ_link_hungry(struct writ_link *l)
 	writ_fetch_kick(l->fetch);
 }
 
+static void look_at_bundle(const struct writ_bundle *b, struct writ_link_stats *s)
+{
+	s->cas = b ? b->n : 0;
+	for (size_t i = 0; i < s->cas; i++) {
+		int64_t end = writ_cert_not_after(b->cas[i]);
+		if (b->tainted[i] || end <= s->ca_not_after)
+			continue;
+		s->ca_not_after = end;
+		s->ca_not_before = writ_cert_not_before(b->cas[i]);
+	}
+}
+
 struct writ_link_stats writ_link_stats(const struct writ_link *l)
 {
 	struct writ_link_stats s = l->stats;
@@ -357,6 +369,7 @@ struct writ_link_stats writ_link_stats(const struct writ_link *l)
 	s.svids_refused = f.refused;
 	s.sync_lag_us = writ_sync_lag_us(l->sync);
 	s.clock_known = writ_sync_clock(l->sync, &s.server_ahead_ms);
+	look_at_bundle(l->state.bundle, &s);
 	return s;
 }
 

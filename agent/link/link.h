@@ -37,7 +37,10 @@ struct writ_link_stats {
 	uint64_t connects, renewals, svids_fetched, svids_refused;
 	int64_t sync_lag_us;
 	int64_t svid_not_after; /* Unix seconds; 0: none */
-	bool clock_known;       /* the server said its time */
+	/* Of the CA in the bundle that lives longest, and is not tainted; 0: none. */
+	int64_t ca_not_before, ca_not_after;
+	size_t cas;
+	bool clock_known; /* the server said its time */
 	int64_t server_ahead_ms;
 };
 

@@ -47,7 +47,8 @@ class Doctor(Case):
         texts = " ".join(t for v in found.values() for t, _ in v)
         for word in (f"spiffe://{TD}/operator", f"{self.world.agent.conf} is valid for writ-agent",
                      f"{self.world.server.conf} is valid for writ-server", "the server on this machine is healthy",
-                     f"the agent is connected to 127.0.0.1:{self.world.port}", "it sees which program this process runs"):
+                     f"the agent is connected to 127.0.0.1:{self.world.port}", "it sees which program this process runs",
+                     "the bundle has 1 CA, the last one ends in 23h"):
             self.assertIn(word, texts)
 
     def test_the_clocks_of_both_machines(self):
@@ -116,6 +117,17 @@ class Doctor(Case):
             self.assertNotIn("s3cr3t", json.dumps([v for v in found.values()]))
         code, found = self.doctor("-config", self.world.dir / "absent.conf")
         self.assertEqual(code, 1)
+
+    @unittest.skipUnless(IS_ROOT, "has an /etc of its own")
+    def test_the_gates_of_this_machine_are_checked(self):
+        gate = 'gate { listen = "127.0.0.1:8443" target = "127.0.0.1:80" allow = ["spiffe://example.org/x"] }'
+        own = ("t=$(mktemp -d) && cp /etc/passwd /etc/group /etc/ld.so.cache $t && mount -t tmpfs none /etc && cp $t/* /etc && rm -r $t && "
+               f"mkdir /etc/writ && echo '{gate}' >/etc/writ/gate-a.conf && echo 'gate {{ }}' >/etc/writ/gate-b.conf && exec \"$@\"")
+        done = subprocess.run(["unshare", "-m", "sh", "-c", own, "sh", BIN / "writ", "doctor", "-o", "json"], capture_output=True,
+                              text=True, timeout=30, check=False, env={**os.environ, **self.env})
+        said = {c["text"]: c["status"] for c in json.loads(done.stdout)["checks"]}
+        self.assertEqual(said["/etc/writ/gate-a.conf is valid for writ-gate"], "ok")
+        self.assertEqual(said["/etc/writ/gate-b.conf is not valid for writ-gate"], "FAIL")
 
     def test_a_socket_that_is_written_wrong_or_not_there(self):
         for value, word in (("unix://tmp/x", "unix:///tmp/x"), (f"unix://{self.world.dir}/absent.sock", "absent.sock")):
