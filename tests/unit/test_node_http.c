@@ -147,6 +147,29 @@ static void test_ports_are_checked(void **state)
 	node_kit_close(&k);
 }
 
+static void test_a_port_and_a_name_that_are_allowed_are_asked(void **state)
+{
+	(void)state;
+	static const struct {
+		uint16_t required;
+		bool non_root;
+		unsigned port;
+	} rows[] = { { 81, false, 81 }, { 8081, true, 8081 }, { 0, false, 1023 },
+		{ 0, true, 1024 } };
+	for (size_t i = 0; i < WRIT_COUNT(rows); i++) {
+		struct writ_server_config cfg = config_of("[a-z0-9]+[.]test");
+		struct node_kit k;
+		char text[200];
+		cfg.nodes.http_challenge.required_port = rows[i].required;
+		cfg.nodes.http_challenge.allow_non_root_ports = rows[i].non_root;
+		claim_text(text, sizeof(text), "H.Test", rows[i].port);
+		node_kit_open(&k, &cfg, "http_challenge");
+		assert_ok(node_kit_begin(&k, text), k.err);
+		assert_true(k.x.challenge.n > 0);
+		node_kit_close(&k);
+	}
+}
+
 /* The nonce that was sent: {"nonce":"..."}. */
 static void take_nonce(const struct node_kit *k, char *out, size_t n)
 {
@@ -155,6 +178,46 @@ static void take_nonce(const struct node_kit *k, char *out, size_t n)
 	assert_memory_equal(p, "{\"nonce\":\"", 10);
 	(void)snprintf(out, n, "%.44s", p + 10);
 	assert_int_equal(out[43], '=');
+}
+
+static void test_no_nonce_comes_twice(void **state)
+{
+	(void)state;
+	const struct writ_server_config cfg = config_of(NULL);
+	char text[200], nonce[2][64];
+	claim_text(text, sizeof(text), "h.test", 80);
+	for (int i = 0; i < 2; i++) {
+		struct node_kit k;
+		node_kit_open(&k, &cfg, "http_challenge");
+		assert_ok(node_kit_begin(&k, text), k.err);
+		take_nonce(&k, nonce[i], sizeof(nonce[i]));
+		node_kit_close(&k);
+	}
+	assert_string_not_equal(nonce[0], nonce[1]);
+}
+
+/* Trust on first use: one key for each name, for ever; without it whoever serves the nonce. */
+static void test_without_tofu_a_host_may_come_again(void **state)
+{
+	(void)state;
+	for (int tofu = 0; tofu < 2; tofu++) {
+		struct writ_server_config cfg = config_of(NULL);
+		struct machine m = { .asked = 0 };
+		struct node_kit k;
+		char text[200];
+		cfg.nodes.http_challenge.tofu = tofu != 0;
+		node_kit_open(&k, &cfg, "http_challenge");
+		machine_start(&m, k.loop);
+		claim_text(text, sizeof(text), "127.0.0.1", m.port);
+		assert_ok(node_kit_begin(&k, text), k.err);
+		take_nonce(&k, m.body, sizeof(m.body));
+		assert_ok(node_kit_respond(&k, "\n"), k.err);
+		assert_ok(node_kit_ask(&k), k.err);
+		assert_int_equal(k.x.first_only, tofu);
+		assert_int_equal(k.x.can_reattest, !tofu);
+		writ_httpd_stop(m.httpd);
+		node_kit_close(&k);
+	}
 }
 
 static void test_who_serves_the_nonce_is_the_host(void **state)
@@ -277,6 +340,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_claims_are_checked_before_anything_is_asked),
 		cmocka_unit_test(test_ports_are_checked),
+		cmocka_unit_test(test_a_port_and_a_name_that_are_allowed_are_asked),
+		cmocka_unit_test(test_no_nonce_comes_twice),
+		cmocka_unit_test(test_without_tofu_a_host_may_come_again),
 		cmocka_unit_test(test_who_serves_the_nonce_is_the_host),
 		cmocka_unit_test(test_one_host_has_one_spelling),
 		cmocka_unit_test(test_a_name_for_this_machine_is_refused_unless_it_is_wanted),

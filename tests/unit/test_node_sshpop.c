@@ -188,6 +188,58 @@ static void a_host_of_the_operators_ca_gets_in(void **state)
 	node_kit_close(&k);
 }
 
+/* Two certificates are never one agent. */
+static void the_fingerprint_and_the_serial_are_the_certificates(void **state)
+{
+	static char all[] = "/{{ .PluginName }}/{{ .Fingerprint }}/{{ .KeyId }}/{{ .Serial }}";
+	WRIT_AUTO(writ_freep) char *line = NULL;
+	struct writ_server_config cfg = config(&line);
+	const struct ssh_forge good = { .by = NULL };
+	(void)state;
+	cfg.nodes.sshpop.agent_path_template = all;
+	for (int i = 0; i < 2; i++) { /* their signatures differ */
+		WRIT_AUTO(writ_buf_done) struct writ_buf wire = WRIT_BUF(TEXT_MAX);
+		WRIT_AUTO(writ_buf_done) struct writ_buf payload = WRIT_BUF(TEXT_MAX);
+		WRIT_AUTO(writ_buf_done) struct writ_buf answer = WRIT_BUF(TEXT_MAX);
+		WRIT_AUTO(writ_buf_done) struct writ_buf want = WRIT_BUF(TEXT_MAX);
+		uint8_t sha256[WRIT_SHA256_LEN];
+		struct node_kit k;
+		node_kit_open(&k, &cfg, "sshpop");
+		k.x.now = FORGE_NOW;
+		certify(&good, &wire);
+		writ_sshpop_print(writ_buf_str(&wire), &payload);
+		assert_ok(node_kit_begin(&k, writ_buf_cstr(&payload)), k.err);
+		answer_with(&k, &host, &answer);
+		assert_ok(node_kit_respond(&k, writ_buf_cstr(&answer)), k.err);
+		writ_sha256(wire.p, wire.n, sha256);
+		writ_buf_add_cstr(&want, "/sshpop/");
+		writ_base64url_add(&want, sha256, sizeof(sha256));
+		writ_buf_add_cstr(&want, "/key-id-1/4711");
+		assert_string_equal(node_kit_path(&k), writ_buf_cstr(&want));
+		node_kit_close(&k);
+	}
+}
+
+static void an_authority_that_is_none_is_found_at_the_start(void **state)
+{
+	static char *bad[] = { (char *)(uintptr_t) "", (char *)(uintptr_t)P256 " AAAA",
+		(char *)(uintptr_t)P256 " AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY=",
+		(char *)(uintptr_t) "ssh-new AAAAB3NzaC1uZXc=" };
+	WRIT_AUTO(writ_freep) char *line = NULL;
+	struct writ_server_config cfg = config(&line);
+	struct writ_node_attestors all;
+	struct writ_err err;
+	(void)state;
+	for (size_t i = 0; i < WRIT_COUNT(bad); i++) {
+		cfg.nodes.sshpop.cert_authorities = (struct writ_conf_strings){ &bad[i], 1 };
+		if (writ_node_attestors_open(&cfg, &all, &err) == WRIT_OK)
+			fail_msg("'%s' was taken", bad[i]);
+	}
+	cfg.nodes.sshpop.cert_authorities = (struct writ_conf_strings){ NULL, 0 };
+	assert_fails(writ_node_attestors_open(&cfg, &all, &err), WRIT_EINVAL, err,
+		"there is no authority");
+}
+
 static const struct {
 	struct ssh_forge f;
 	writ_rc rc;
@@ -262,6 +314,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_host_of_the_operators_ca_gets_in),
+		cmocka_unit_test(the_fingerprint_and_the_serial_are_the_certificates),
+		cmocka_unit_test(an_authority_that_is_none_is_found_at_the_start),
 		cmocka_unit_test(a_certificate_with_a_flaw_is_refused_with_the_reason),
 		cmocka_unit_test(other_keys_and_old_answers_prove_nothing),
 		cmocka_unit_test(what_is_no_certificate_costs_nothing),

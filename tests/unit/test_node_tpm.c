@@ -27,7 +27,7 @@ struct attempt {
 	bool devid_late;     /* its certificate is over */
 	bool other_cert;     /* the DevID certificate is the other machine's */
 	bool other_ek_cert;
-	uint32_t ak_lacks, devid_lacks, ek_lacks;
+	uint32_t ak_lacks, devid_lacks, ek_lacks, ak_has, ek_has;
 	bool other_devid_certified; /* the certification is about the other machine's key */
 	bool other_ak_certifies;    /* and by the other machine's attestation key */
 	bool other_ak;              /* all of it with an attestation key of another TPM */
@@ -124,8 +124,8 @@ static void print_request(const struct attempt *a, struct writ_buf *out)
 	q.n_devid = 1;
 	q.ek_cert = make_cert(a->ek_ca ? a->ek_ca - 1 : MAKER, "tpm", eks[a->other_ek_cert], 0);
 	soft_tpm_public(devids[0], SOFT_DEVID & ~a->devid_lacks, &q.devid_pub);
-	soft_tpm_public(eks[0], SOFT_EK & ~a->ek_lacks, &q.ek_pub);
-	soft_tpm_public(ak, SOFT_AK & ~a->ak_lacks, &q.ak_pub);
+	soft_tpm_public(eks[0], (SOFT_EK & ~a->ek_lacks) | a->ek_has, &q.ek_pub);
+	soft_tpm_public(ak, (SOFT_AK & ~a->ak_lacks) | a->ak_has, &q.ak_pub);
 	soft_tpm_certify(a->other_ak_certifies ? aks[1] : ak, about.name, &q.attest, &q.signature);
 	writ_tpm_request_print(&q, out);
 	writ_tpm_request_done(&q);
@@ -198,6 +198,9 @@ static const struct attempt attempts[] = {
 		.rc = WRIT_EDENIED,
 		.text = "DevID key: a key" },
 	{ .ek_lacks = WRIT_TPM_RESTRICTED, .rc = WRIT_EDENIED, .text = "endorsement key: a key" },
+	/* A key that signs and decrypts could be made to say what it was fed. */
+	{ .ek_has = WRIT_TPM_SIGN, .rc = WRIT_EDENIED, .text = "endorsement key: a key" },
+	{ .ak_has = WRIT_TPM_DECRYPT, .rc = WRIT_EDENIED, .text = "attestation key: a key" },
 	{ .wrong_secret = true, .rc = WRIT_EDENIED, .text = "credential activation failed" },
 	{ .other_ak = true, .rc = WRIT_EDENIED, .text = "credential activation failed" },
 	{ .stale = true, .rc = WRIT_EDENIED, .text = "credential activation failed" },
@@ -225,6 +228,27 @@ static void test_whoever_has_only_a_part_of_it_is_refused(void **state)
 		assert_int_equal(k.x.selectors.n, 0);
 		node_kit_close(&k);
 	}
+}
+
+static void test_no_nonce_comes_twice(void **state)
+{
+	(void)state;
+	struct writ_tpm_challenge c[2];
+	for (int i = 0; i < 2; i++) {
+		WRIT_AUTO(writ_buf_done)
+		struct writ_buf request = WRIT_BUF(WRIT_TPM_DEVID_PAYLOAD_MAX);
+		struct node_kit k;
+		print_request(&(struct attempt){ .rc = WRIT_OK }, &request);
+		node_kit_open(&k, &config, "tpm_devid");
+		assert_ok(node_kit_begin(&k, writ_buf_cstr(&request)), k.err);
+		writ_tpm_challenge_init(&c[i]);
+		assert_ok(writ_tpm_challenge_parse(writ_buf_str(&k.x.challenge), &c[i], &k.err),
+			k.err);
+		node_kit_close(&k);
+	}
+	assert_memory_not_equal(c[0].nonce, c[1].nonce, sizeof(c[0].nonce));
+	writ_tpm_challenge_done(&c[0]);
+	writ_tpm_challenge_done(&c[1]);
 }
 
 static void test_malformed_messages_are_refused(void **state)
@@ -257,6 +281,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_machine_with_its_tpm_is_known),
 		cmocka_unit_test(test_whoever_has_only_a_part_of_it_is_refused),
+		cmocka_unit_test(test_no_nonce_comes_twice),
 		cmocka_unit_test(test_malformed_messages_are_refused),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -161,7 +161,57 @@ static void an_rsa_key_is_as_good(void **state)
 	struct node_kit k;
 	(void)state;
 	assert_ok(attest(&k, &cfg, &f, NULL, rsa_key), k.err);
+	struct writ_x509pop_challenge c;
+	assert_ok(writ_x509pop_challenge_parse(writ_buf_str(&k.x.challenge), &c, &k.err), k.err);
+	assert_true(c.is_rsa);
 	node_kit_close(&k);
+}
+
+static void a_key_too_large_to_check_cheaply_is_refused(void **state)
+{
+	struct writ_server_config cfg = config();
+	struct forge f = node_by(rsa_key, "root", root_key);
+	(void)state;
+	cfg.nodes.x509pop.max_rsa_key_size = 1024;
+	expect(&cfg, &f, NULL, rsa_key, WRIT_EINVAL, "key size too large");
+}
+
+static void the_cas_may_be_in_several_files(void **state)
+{
+	static char *paths[] = { ca_path };
+	struct writ_server_config cfg = config();
+	struct forge f = node_by(node_key, "root", root_key);
+	struct node_kit k;
+	(void)state;
+	cfg.nodes.x509pop.ca_bundle_path = NULL;
+	cfg.nodes.x509pop.ca_bundle_paths = (struct writ_conf_strings){ paths, 1 };
+	assert_ok(attest(&k, &cfg, &f, NULL, node_key), k.err);
+	node_kit_close(&k);
+}
+
+/* Only whole, printable names x509pop://TD/KEY/VALUE say something. */
+static void names_of_another_form_give_no_selector(void **state)
+{
+	static const struct {
+		const char *p;
+		size_t n;
+	} rows[] = { { "x509pop://example.org/rack/r\0x", 30 }, { "x509pop://example.org//r7", 25 },
+		{ "x509pop://example.org/rack/", 27 }, { "x509pop://example.org/rack", 26 },
+		{ "x509pop://example.org/rack/\xff", 28 },
+		{ "x509pop://example.orgs/rack/r7", 30 } };
+	const struct writ_server_config cfg = config();
+	(void)state;
+	for (size_t i = 0; i < WRIT_COUNT(rows); i++) {
+		struct forge f = node_by(node_key, "root", root_key);
+		struct node_kit k;
+		f.san[0].p = rows[i].p;
+		f.san[0].n = rows[i].n;
+		/* refused already where it is parsed, or it says nothing */
+		if (attest(&k, &cfg, &f, NULL, node_key) == WRIT_OK &&
+			strstr(node_kit_selectors(&k), "san:"))
+			fail_msg("row %zu: %s", i, node_kit_selectors(&k));
+		node_kit_close(&k);
+	}
 }
 
 static void who_cannot_prove_is_refused_with_the_reason(void **state)
@@ -275,9 +325,62 @@ static void the_address_has_to_be_in_the_certificate(void **state)
 	node_kit_close(&k);
 }
 
-static writ_rc attest_svid(struct node_kit *k, const struct writ_server_config *cfg, const char *id)
+static void an_address_is_compared_as_a_whole(void **state)
 {
-	const struct forge f = forge_leaf(id, node_key, "root", root_key);
+	static const char v4[] = "\xc0\x00\x02\x01";
+	static const char v6[] = "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01";
+	static const char mapped[] = "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\x00\x02\x01";
+	static const struct {
+		const char *address, *san;
+		size_t n;
+		bool fits;
+	} rows[] = {
+		{ "192.0.2.1", v4, 4, true },
+		{ "::ffff:192.0.2.1", v4, 4, true },
+		{ "::ffff:192.0.2.1", mapped, 16, true },
+		{ "2001:db8::1", v6, 16, true },
+		{ "192.0.2.2", v4, 4, false },
+		{ "::ffff:192.0.2.2", v4, 4, false },
+		{ "2001:db8::2", v6, 16, false },
+		{ "2001:db8::c000:201", v4, 4, false }, /* ends like it */
+		{ "c000:201::1", v4, 4, false },        /* begins like it */
+		{ "::fffe:192.0.2.1", v4, 4, false },   /* and is not mapped */
+		{ "32.1.13.184", v6, 16, false },       /* 2001:db8 */
+		{ "", v4, 4, false },
+		{ "unix", v4, 4, false },
+	};
+	struct writ_server_config cfg = config();
+	(void)state;
+	cfg.nodes.x509pop.verify_client_ip = true;
+	for (size_t i = 0; i < WRIT_COUNT(rows); i++) {
+		WRIT_AUTO(writ_buf_done) struct writ_buf payload = WRIT_BUF(TEXT_MAX);
+		WRIT_AUTO(writ_buf_done) struct writ_buf answer = WRIT_BUF(TEXT_MAX);
+		struct forge f = node_by(node_key, "root", root_key);
+		struct node_kit k;
+		f.san[2].tag = FORGE_IP;
+		f.san[2].p = rows[i].san;
+		f.san[2].n = rows[i].n;
+		node_kit_open(&k, &cfg, "x509pop");
+		k.x.now = FORGE_NOW;
+		(void)snprintf(k.x.address, sizeof(k.x.address), "%s", rows[i].address);
+		payload_of(&f, NULL, &payload);
+		assert_ok(node_kit_begin(&k, writ_buf_cstr(&payload)), k.err);
+		answer_with(&k, node_key, &answer);
+		writ_rc rc = node_kit_respond(&k, writ_buf_cstr(&answer));
+		if (rc != (rows[i].fits ? WRIT_OK : WRIT_EDENIED))
+			fail_msg("row %zu: %s", i, writ_rc_name(rc));
+		node_kit_close(&k);
+	}
+}
+
+static writ_rc attest_svid_named(
+	struct node_kit *k, const struct writ_server_config *cfg, const char *id, const char *also)
+{
+	struct forge f = forge_leaf(id, node_key, "root", root_key);
+	if (also) {
+		f.san[1].tag = FORGE_URI;
+		f.san[1].p = also;
+	}
 	WRIT_AUTO(writ_buf_done) struct writ_buf payload = WRIT_BUF(TEXT_MAX);
 	WRIT_AUTO(writ_buf_done) struct writ_buf answer = WRIT_BUF(TEXT_MAX);
 	node_kit_open(k, cfg, "x509pop");
@@ -287,6 +390,11 @@ static writ_rc attest_svid(struct node_kit *k, const struct writ_server_config *
 	assert_ok(node_kit_begin(k, writ_buf_cstr(&payload)), k->err);
 	answer_with(k, node_key, &answer);
 	return node_kit_respond(k, writ_buf_cstr(&answer));
+}
+
+static writ_rc attest_svid(struct node_kit *k, const struct writ_server_config *cfg, const char *id)
+{
+	return attest_svid_named(k, cfg, id, NULL);
 }
 
 static void an_svid_of_our_own_will_do_in_mode_spiffe(void **state)
@@ -306,6 +414,10 @@ static void an_svid_of_our_own_will_do_in_mode_spiffe(void **state)
 	assert_fails(attest_svid(&k, &cfg, "spiffe://other.org/spire-exchange/n1"), WRIT_EDENIED,
 		k.err, "does not start with the prefix");
 	node_kit_close(&k);
+	assert_fails(attest_svid_named(&k, &cfg, "spiffe://example.org/spire-exchange/n1",
+			     "spiffe://example.org/spire-exchange/n2"),
+		WRIT_EDENIED, k.err, "is not an X509-SVID");
+	node_kit_close(&k);
 	/* Our own CA may not be known yet; then nobody is let in. */
 	const struct forge f =
 		forge_leaf("spiffe://example.org/spire-exchange/n1", node_key, "root", root_key);
@@ -317,6 +429,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_machine_of_the_operators_ca_gets_in),
 		cmocka_unit_test(an_rsa_key_is_as_good),
+		cmocka_unit_test(a_key_too_large_to_check_cheaply_is_refused),
+		cmocka_unit_test(the_cas_may_be_in_several_files),
+		cmocka_unit_test(names_of_another_form_give_no_selector),
+		cmocka_unit_test(an_address_is_compared_as_a_whole),
 		cmocka_unit_test(who_cannot_prove_is_refused_with_the_reason),
 		cmocka_unit_test(an_old_answer_is_no_answer),
 		cmocka_unit_test(what_is_no_payload_costs_nothing),
