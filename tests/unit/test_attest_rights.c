@@ -8,6 +8,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -33,9 +34,22 @@ struct fixture {
 
 static uint64_t host_net; /* what the agent knows of it */
 
-static void look(struct fixture *f, child_fn run, void *arg)
+static void again(struct fixture *f)
 {
 	static const struct writ_attestor_vt *const list[] = { &writ_attestor_process, NULL };
+	struct writ_err err;
+	WRIT_AUTO(writ_answer_done) struct writ_answer a;
+	if (writ_attest(list, &f->ctx, &f->s, f->pin.dirfd, WRIT_ATTEST_PROCESS, &a, &err) !=
+		WRIT_OK)
+		fail_msg("%s", err.msg);
+	WRIT_AUTO(writ_buf_done) struct writ_buf b = WRIT_BUF(sizeof(f->selectors) - 1);
+	writ_selectors_print(&a.selectors, &b);
+	snprintf(f->selectors, sizeof(f->selectors), "%s,", b.n ? writ_buf_cstr(&b) : "");
+	snprintf(f->notes, sizeof(f->notes), "%s", a.notes.n ? writ_buf_cstr(&a.notes) : "");
+}
+
+static void look(struct fixture *f, child_fn run, void *arg)
+{
 	struct writ_err err;
 	f->c = child_start(run, arg);
 	const struct writ_pin_facts facts = {
@@ -45,14 +59,7 @@ static void look(struct fixture *f, child_fn run, void *arg)
 		writ_snapshot_take(&f->pin, &self, &f->s, &err) != WRIT_OK)
 		fail_msg("%s", err.msg);
 	f->ctx = (struct writ_attest_ctx){ .host_net = host_net };
-	WRIT_AUTO(writ_answer_done) struct writ_answer a;
-	if (writ_attest(list, &f->ctx, &f->s, f->pin.dirfd, WRIT_ATTEST_PROCESS, &a, &err) !=
-		WRIT_OK)
-		fail_msg("%s", err.msg);
-	WRIT_AUTO(writ_buf_done) struct writ_buf b = WRIT_BUF(sizeof(f->selectors) - 1);
-	writ_selectors_print(&a.selectors, &b);
-	snprintf(f->selectors, sizeof(f->selectors), "%s,", b.n ? writ_buf_cstr(&b) : "");
-	snprintf(f->notes, sizeof(f->notes), "%s", a.notes.n ? writ_buf_cstr(&a.notes) : "");
+	again(f);
 }
 
 static void close_fixture(struct fixture *f)
@@ -156,8 +163,12 @@ static void namespaces_are_the_hosts_or_others(void **state)
 	} rows[] = { { CLONE_NEWNS, "mnt" }, { CLONE_NEWNET, "net" }, { CLONE_NEWCGROUP, "cgroup" },
 		{ CLONE_NEWUSER, "user" } };
 	(void)state;
-	if (geteuid() != 0 || !writ_ns_host_net())
+	uint64_t known = host_net;
+	int proc = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* Where the machine's cannot be read, what counts as it is the test's own. */
+	if (geteuid() != 0 || (!host_net && writ_ns_read(proc, "ns/net", &host_net) != 0))
 		skip();
+	close(proc);
 	for (size_t i = 0; i < WRIT_COUNT(rows); i++) {
 		struct fixture f;
 		int flag = rows[i].flag;
@@ -168,8 +179,28 @@ static void namespaces_are_the_hosts_or_others(void **state)
 		snprintf(text, sizeof(text), "ns:%s:host", rows[i].name);
 		expect(&f, text, false);
 		expect(&f, "ns:pid:host", true);
+		for (size_t k = 0; k < WRIT_COUNT(rows); k++) {
+			snprintf(text, sizeof(text), "ns:%s:host", rows[k].name);
+			if (rows[i].flag != CLONE_NEWUSER)
+				expect(&f, text, k != i);
+		}
 		close_fixture(&f);
 	}
+	host_net = known;
+}
+
+static void a_namespace_that_cannot_be_read_is_not_named(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct sets none = { 0, 0 };
+	look(&f, with_caps, &none);
+	f.s.withheld[WRIT_PART_NS + WRIT_NS_USER] = EACCES;
+	again(&f);
+	assert_null(strstr(f.selectors, "ns:user"));
+	assert_null(strstr(f.selectors, "caps:"));
+	assert_non_null(strstr(f.notes, "ns:user withheld"));
+	close_fixture(&f);
 }
 
 /* An agent without capabilities knows the caller's, and not the machine's: nothing is said. */
@@ -294,6 +325,7 @@ int main(void)
 		cmocka_unit_test(no_capability_is_said_only_when_none_can_be_raised),
 		cmocka_unit_test(seccomp_and_no_new_privs_are_told),
 		cmocka_unit_test(namespaces_are_the_hosts_or_others),
+		cmocka_unit_test(a_namespace_that_cannot_be_read_is_not_named),
 		cmocka_unit_test(without_the_machines_network_to_compare_with_none_is_named),
 		cmocka_unit_test(capabilities_of_another_user_namespace_are_withheld),
 		cmocka_unit_test(an_attestor_that_nobody_wants_is_not_asked),

@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -22,62 +23,74 @@ static struct writ_ns_self self;
 
 /* --- command lines: blanks stand for the NULs between arguments --- */
 
+static const struct {
+	enum writ_interp kind;
+	const char *line, *script; /* NULL: none; "?": cannot be told */
+} command_lines[] = {
+	{ WRIT_INTERP_PYTHON, "python3 a.py x", "a.py" },
+	{ WRIT_INTERP_PYTHON, "python3 -u -Wd -X dev a.py", "a.py" },
+	{ WRIT_INTERP_PYTHON, "python3 -uW ignore a.py", "a.py" },
+	{ WRIT_INTERP_PYTHON, "python3 --check-hash-based-pycs always a.py", "a.py" },
+	{ WRIT_INTERP_PYTHON, "python3 --check-hash-based-pycs=always a.py", "a.py" },
+	{ WRIT_INTERP_PYTHON, "python3 -- -a.py", "-a.py" },
+	{ WRIT_INTERP_PYTHON, "python3 -c a.py", NULL },
+	{ WRIT_INTERP_PYTHON, "python3 -um a.py", NULL },
+	{ WRIT_INTERP_PYTHON, "python3 -", NULL },
+	{ WRIT_INTERP_PYTHON, "python3", NULL },
+	{ WRIT_INTERP_PYTHON, "", NULL },
+	{ WRIT_INTERP_PYTHON, "python3 -W", NULL },
+	{ WRIT_INTERP_PYTHON, "python3 -y a.py", "?" },
+	{ WRIT_INTERP_PYTHON, "python3 --new x a.py", "?" },
+	{ WRIT_INTERP_NODE, "node a.js --require b.js", "a.js" },
+	{ WRIT_INTERP_NODE, "node --require b.js --inspect=1 --no-warnings a.js", "a.js" },
+	{ WRIT_INTERP_NODE, "node -r b.js --max-old-space-size=9 a.js", "a.js" },
+	{ WRIT_INTERP_NODE, "node -e a.js", NULL },
+	{ WRIT_INTERP_NODE, "node --test a.js", NULL },
+	{ WRIT_INTERP_NODE, "node --max-old-space-size 9 a.js", "?" },
+	{ WRIT_INTERP_SHELL, "bash -eu +o posix --norc a.sh", "a.sh" },
+	{ WRIT_INTERP_SHELL, "sh -c a.sh", NULL },
+	{ WRIT_INTERP_SHELL, "sh -s a.sh", NULL },
+	{ WRIT_INTERP_RUBY, "ruby -W0 -I lib -rset --yjit a.rb", "a.rb" },
+	{ WRIT_INTERP_RUBY, "ruby -S a.rb", NULL },
+	{ WRIT_INTERP_PERL, "perl -wT -I lib -MData::Dumper a.pl", "a.pl" },
+	{ WRIT_INTERP_PERL, "perl -ne a.pl", NULL },
+	{ WRIT_INTERP_JAVA, "java -cp x -Xmx1g -ea -jar a.jar y", "a.jar" },
+	{ WRIT_INTERP_JAVA, "java -cp x Main -jar a.jar", NULL },
+	{ WRIT_INTERP_JAVA, "java -m mod -jar a.jar", NULL },
+	{ WRIT_INTERP_JAVA, "java @args -jar a.jar", "?" },
+	{ WRIT_INTERP_PYTHON, "python3  a.py", NULL }, /* an empty argument */
+	{ WRIT_INTERP_PYTHON, "python3 +odd.py", "+odd.py" },
+	{ WRIT_INTERP_JAVA, "java -Xmx1g -jar a.jar", "a.jar" },
+	{ WRIT_INTERP_JAVA, "java --module=mod -jar a.jar", NULL },
+	{ WRIT_INTERP_JAVA, "java --module -jar a.jar", NULL },
+	{ WRIT_INTERP_JAVA, "java -m -jar a.jar", NULL },
+	{ (enum writ_interp)99, "x a", "?" },
+	{ WRIT_INTERP_OTHER, "php a.php", "?" },
+	{ WRIT_INTERP_NONE, "x a", "?" },
+};
+
 static void the_script_is_the_first_argument_that_is_no_option(void **state)
 {
-	static const struct {
-		enum writ_interp kind;
-		const char *line, *script; /* NULL: none; "?": cannot be told */
-	} rows[] = {
-		{ WRIT_INTERP_PYTHON, "python3 a.py x", "a.py" },
-		{ WRIT_INTERP_PYTHON, "python3 -u -Wd -X dev a.py", "a.py" },
-		{ WRIT_INTERP_PYTHON, "python3 -uW ignore a.py", "a.py" },
-		{ WRIT_INTERP_PYTHON, "python3 --check-hash-based-pycs always a.py", "a.py" },
-		{ WRIT_INTERP_PYTHON, "python3 --check-hash-based-pycs=always a.py", "a.py" },
-		{ WRIT_INTERP_PYTHON, "python3 -- -a.py", "-a.py" },
-		{ WRIT_INTERP_PYTHON, "python3 -c a.py", NULL },
-		{ WRIT_INTERP_PYTHON, "python3 -um a.py", NULL },
-		{ WRIT_INTERP_PYTHON, "python3 -", NULL },
-		{ WRIT_INTERP_PYTHON, "python3", NULL },
-		{ WRIT_INTERP_PYTHON, "", NULL },
-		{ WRIT_INTERP_PYTHON, "python3 -W", NULL },
-		{ WRIT_INTERP_PYTHON, "python3 -y a.py", "?" },
-		{ WRIT_INTERP_PYTHON, "python3 --new x a.py", "?" },
-		{ WRIT_INTERP_NODE, "node a.js --require b.js", "a.js" },
-		{ WRIT_INTERP_NODE, "node --require b.js --inspect=1 --no-warnings a.js", "a.js" },
-		{ WRIT_INTERP_NODE, "node -r b.js --max-old-space-size=9 a.js", "a.js" },
-		{ WRIT_INTERP_NODE, "node -e a.js", NULL },
-		{ WRIT_INTERP_NODE, "node --test a.js", NULL },
-		{ WRIT_INTERP_NODE, "node --max-old-space-size 9 a.js", "?" },
-		{ WRIT_INTERP_SHELL, "bash -eu +o posix --norc a.sh", "a.sh" },
-		{ WRIT_INTERP_SHELL, "sh -c a.sh", NULL },
-		{ WRIT_INTERP_SHELL, "sh -s a.sh", NULL },
-		{ WRIT_INTERP_RUBY, "ruby -W0 -I lib -rset --yjit a.rb", "a.rb" },
-		{ WRIT_INTERP_RUBY, "ruby -S a.rb", NULL },
-		{ WRIT_INTERP_PERL, "perl -wT -I lib -MData::Dumper a.pl", "a.pl" },
-		{ WRIT_INTERP_PERL, "perl -ne a.pl", NULL },
-		{ WRIT_INTERP_JAVA, "java -cp x -Xmx1g -ea -jar a.jar y", "a.jar" },
-		{ WRIT_INTERP_JAVA, "java -cp x Main -jar a.jar", NULL },
-		{ WRIT_INTERP_JAVA, "java -m mod -jar a.jar", NULL },
-		{ WRIT_INTERP_JAVA, "java @args -jar a.jar", "?" },
-		{ WRIT_INTERP_OTHER, "php a.php", "?" },
-		{ WRIT_INTERP_NONE, "x a", "?" },
-	};
 	(void)state;
-	for (size_t i = 0; i < WRIT_COUNT(rows); i++) {
+	for (size_t i = 0; i < WRIT_COUNT(command_lines); i++) {
 		char text[256];
-		size_t n = strlen(rows[i].line);
-		memcpy(text, rows[i].line, n + 1);
+		size_t n = strlen(command_lines[i].line);
+		memcpy(text, command_lines[i].line, n + 1);
 		for (size_t k = 0; k < n; k++)
 			if (text[k] == ' ')
 				text[k] = '\0';
 		struct writ_str got = { NULL, 0 };
 		struct writ_err err;
 		writ_rc rc = writ_cmdline_script(
-			rows[i].kind, writ_strn(text, n ? n + 1 : 0), &got, &err);
-		bool unknown = rows[i].script && rows[i].script[0] == '?';
-		writ_rc want = !rows[i].script ? WRIT_ENOENT : unknown ? WRIT_EUNSUP : WRIT_OK;
-		if (rc != want || (rc == WRIT_OK && !writ_str_eq(got, writ_cstr(rows[i].script))))
-			fail_msg("%s: %d '" WRIT_FMT "'", rows[i].line, (int)rc, WRIT_ARG(got));
+			command_lines[i].kind, writ_strn(text, n ? n + 1 : 0), &got, &err);
+		bool unknown = command_lines[i].script && command_lines[i].script[0] == '?';
+		writ_rc want = !command_lines[i].script ? WRIT_ENOENT
+			: unknown                       ? WRIT_EUNSUP
+							: WRIT_OK;
+		if (rc != want ||
+			(rc == WRIT_OK && !writ_str_eq(got, writ_cstr(command_lines[i].script))))
+			fail_msg("%s: %d '" WRIT_FMT "'", command_lines[i].line, (int)rc,
+				WRIT_ARG(got));
 	}
 }
 
@@ -291,6 +304,98 @@ static void a_script_that_is_gone_or_elsewhere_gives_nothing(void **state)
 	stop(&f);
 }
 
+/* What the kernel withheld of the program, or what another namespace makes of its paths. */
+static void who_cannot_be_seen_whole_has_no_script(void **state)
+{
+	static const char *const argv[] = { "/bin/sh", "agent.sh", NULL };
+	static const enum writ_snapshot_part parts[] = { WRIT_PART_EXE, WRIT_PART_AUXV,
+		WRIT_PART_NS + WRIT_NS_USER, WRIT_PART_NS + WRIT_NS_MNT };
+	struct fixture f;
+	(void)state;
+	open_fixture(&f);
+	start(&f, argv);
+	for (size_t i = 0; i < WRIT_COUNT(parts); i++) {
+		f.s.withheld[parts[i]] = EACCES;
+		look(&f, 0);
+		assert_string_equal(f.selectors, "");
+		assert_non_null(strstr(f.notes, "script withheld"));
+		f.s.withheld[parts[i]] = 0;
+	}
+	f.s.ns_ours[WRIT_NS_USER] = 0;
+	look(&f, 0);
+	assert_string_equal(f.selectors, "");
+	f.s.ns_ours[WRIT_NS_USER] = 1;
+	expect_script(&f, "agent.sh");
+	stop(&f);
+	assert_int_equal(writ_fs_remove_tree(f.dir, NULL), WRIT_OK);
+}
+
+static void a_hash_that_cannot_be_had_is_left_out(void **state)
+{
+	static const char *const argv[] = { "/bin/sh", "agent.sh", NULL };
+	struct fixture f;
+	(void)state;
+	open_fixture(&f);
+	start(&f, argv);
+	f.ctx.workload_size_limit = 1;
+	look(&f, WRIT_ATTEST_SCRIPT_SHA256);
+	assert_null(strstr(f.selectors, "script:sha256:"));
+	assert_non_null(strstr(f.selectors, "script:path:"));
+	assert_non_null(strstr(f.notes, "script:sha256 withheld"));
+	f.ctx.workload_size_limit = 0;
+	f.ctx.sha256_file = NULL;
+	look(&f, WRIT_ATTEST_SCRIPT_SHA256);
+	assert_null(strstr(f.selectors, "script:sha256:"));
+	stop(&f);
+	assert_int_equal(writ_fs_remove_tree(f.dir, NULL), WRIT_OK);
+}
+
+/* A folder in /proc as the kernel could show it: links root and cwd, and a command line. */
+static void a_path_counts_in_our_own_root_alone(void **state)
+{
+	static const char *const argv[] = { "/bin/sh", "agent.sh", NULL };
+	struct fixture f;
+	(void)state;
+	open_fixture(&f);
+	start(&f, argv);
+	int own = f.pin.dirfd;
+	const struct {
+		const char *root, *cwd, *script, *says; /* says NULL: the script is found */
+	} rows[] = {
+		{ "/", f.dir, "agent.sh", NULL },
+		{ f.dir, f.dir, "agent.sh", "root folder is another one" },
+		{ "/proc", f.dir, "agent.sh", "root folder is another one" },
+		{ "/", "(unreachable)/", "agent.sh", "present folder has no path" },
+		{ "/", f.dir, "fake", "is no file with a name" },
+		{ "/", f.dir, "absent.sh", "script withheld" },
+		{ "/nowhere", f.dir, "agent.sh", "script withheld" },
+	};
+	char path[64];
+	snprintf(path, sizeof(path), "%s/fake", f.dir);
+	for (size_t i = 0; i < WRIT_COUNT(rows); i++) {
+		assert_int_equal(mkdir(path, 0700), 0);
+		f.pin.dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		assert_int_equal(symlinkat(rows[i].root, f.pin.dirfd, "root"), 0);
+		assert_int_equal(symlinkat(rows[i].cwd, f.pin.dirfd, "cwd"), 0);
+		char line[64];
+		int n = snprintf(line, sizeof(line), "sh%c%s", '\0', rows[i].script) + 1;
+		int fd = openat(f.pin.dirfd, "cmdline", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		assert_int_equal(write(fd, line, (size_t)n), n);
+		close(fd);
+		if (rows[i].says)
+			look(&f, 0);
+		else
+			expect_script(&f, rows[i].script);
+		if (rows[i].says && (f.selectors[0] || !strstr(f.notes, rows[i].says)))
+			fail_msg("row %zu: '%s', %s", i, f.selectors, f.notes);
+		close(f.pin.dirfd);
+		assert_int_equal(writ_fs_remove_tree(path, NULL), WRIT_OK);
+	}
+	f.pin.dirfd = own;
+	stop(&f);
+	assert_int_equal(writ_fs_remove_tree(f.dir, NULL), WRIT_OK);
+}
+
 static void an_interpreter_is_left_to_a_job_and_others_are_not(void **state)
 {
 	static const struct writ_attestor_vt *const list[] = { &writ_attestor_script, NULL };
@@ -322,6 +427,9 @@ int main(void)
 		cmocka_unit_test(a_process_can_claim_another_script),
 		cmocka_unit_test(what_is_no_script_in_a_file_gives_nothing),
 		cmocka_unit_test(a_script_that_is_gone_or_elsewhere_gives_nothing),
+		cmocka_unit_test(who_cannot_be_seen_whole_has_no_script),
+		cmocka_unit_test(a_hash_that_cannot_be_had_is_left_out),
+		cmocka_unit_test(a_path_counts_in_our_own_root_alone),
 		cmocka_unit_test(an_interpreter_is_left_to_a_job_and_others_are_not),
 	};
 	writ_ns_self_read(&self);

@@ -5,8 +5,10 @@
 #include "attestor/link.h"
 #include "attestor/lockin.h"
 #include "attestor/spawn.h"
+#include "attestor/talk.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -148,6 +150,94 @@ static void who_stays_the_same_is_confirmed_and_who_runs_another_program_is_not(
 	check(&r, &q, handle);
 	assert_non_null(strstr(q.why, "not known here"));
 	rig_close(&r);
+}
+
+/* Whose groups are told apart from those of the process that asks for it. */
+static void the_peers_groups_go_along(void **state)
+{
+	(void)state;
+	struct rig r;
+	struct question q[2];
+	const gid_t groups[] = { 4001, 4002, 4003 };
+	rig_open(&r);
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	for (size_t n = 0; n < 2; n++) {
+		const struct writ_pin_facts who = { .pid = getpid(),
+			.uid = geteuid(),
+			.gid = getegid(),
+			.groups = groups,
+			.ngroups = n ? WRIT_COUNT(groups) : 0,
+			.pidfd = pidfd };
+		q[n] = (struct question){ .ask = { .done = on_done } };
+		writ_list_init(&q[n].ask.node);
+		(void)writ_attest_link_look(r.link, &q[n].ask, &who, false, 0);
+		wait_for(&r, &q[n]);
+		assert_int_equal(q[n].rc, WRIT_OK);
+	}
+	assert_int_equal(q[1].selectors, q[0].selectors + WRIT_COUNT(groups));
+	close(pidfd);
+	rig_close(&r);
+}
+
+static void a_question_of_another_form_is_none(void **state)
+{
+	struct writ_talk_request q = { .op = WRIT_TALK_LOOK,
+		.id = 1,
+		.handle = 2,
+		.flags = 3,
+		.pid = 42,
+		.uid = 1000,
+		.gid = 100,
+		.groups_cut = true,
+		.groups = { 4, 27 },
+		.ngroups = 2 };
+	struct writ_talk_request back;
+	struct writ_buf b = WRIT_BUF(WRIT_TALK_REQUEST_MAX);
+	(void)state;
+	writ_talk_put_request(&q, &b);
+	assert_int_equal(writ_talk_get_request(writ_buf_str(&b), &back, NULL), WRIT_OK);
+	assert_true(back.id == 1 && back.handle == 2 && back.flags == 3 && back.pid == 42 &&
+		back.uid == 1000 && back.gid == 100 && back.groups_cut && back.ngroups == 2 &&
+		back.groups[1] == 27);
+	for (size_t n = 0; n < b.n; n++)
+		assert_int_equal(
+			writ_talk_get_request(writ_strn(b.p, n), &back, NULL), WRIT_EPROTO);
+	static const struct {
+		size_t at;
+		uint8_t byte;
+	} bad[] = { { 0, 'X' }, { 0, 0 }, { 24, 0x80 }, { 33, 2 }, { 35, 0xff } };
+	for (size_t i = 0; i < WRIT_COUNT(bad); i++) {
+		uint8_t was = b.p[bad[i].at];
+		b.p[bad[i].at] = bad[i].byte;
+		if (writ_talk_get_request(writ_buf_str(&b), &back, NULL) != WRIT_EPROTO)
+			fail_msg("row %zu", i);
+		b.p[bad[i].at] = was;
+	}
+	writ_buf_add_byte(&b, 0);
+	assert_int_equal(writ_talk_get_request(writ_buf_str(&b), &back, NULL), WRIT_EPROTO);
+	writ_buf_reset(&b);
+	q.op = WRIT_TALK_CHECK;
+	writ_talk_put_request(&q, &b);
+	b.p[0] = 'X';
+	assert_int_equal(writ_talk_get_request(writ_buf_str(&b), &back, NULL), WRIT_EPROTO);
+	writ_buf_done(&b);
+}
+
+static void an_answer_of_another_form_is_none(void **state)
+{
+	struct writ_talk_reply r = { .id = 7, .rc = WRIT_EUNAUTH, .error = WRIT_STR("no") }, back;
+	struct writ_buf b = WRIT_BUF(4096);
+	(void)state;
+	writ_talk_put_reply(&r, &b);
+	assert_int_equal(writ_talk_get_reply(writ_buf_str(&b), &back, NULL), WRIT_OK);
+	assert_true(back.id == 7 && back.rc == WRIT_EUNAUTH && writ_str_eq(back.error, r.error));
+	b.p[8] = WRIT_RC_COUNT;
+	assert_int_equal(writ_talk_get_reply(writ_buf_str(&b), &back, NULL), WRIT_EPROTO);
+	b.p[8] = WRIT_OK;
+	assert_int_equal(writ_talk_get_reply(writ_buf_str(&b), &back, NULL), WRIT_OK);
+	writ_buf_add_byte(&b, 0);
+	assert_int_equal(writ_talk_get_reply(writ_buf_str(&b), &back, NULL), WRIT_EPROTO);
+	writ_buf_done(&b);
 }
 
 static void when_it_dies_every_question_is_answered_with_that(void **state)
@@ -302,6 +392,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			who_stays_the_same_is_confirmed_and_who_runs_another_program_is_not),
+		cmocka_unit_test(the_peers_groups_go_along),
+		cmocka_unit_test(a_question_of_another_form_is_none),
+		cmocka_unit_test(an_answer_of_another_form_is_none),
 		cmocka_unit_test(when_it_dies_every_question_is_answered_with_that),
 		cmocka_unit_test(it_can_look_and_nothing_else),
 		cmocka_unit_test(the_serving_process_has_no_capability_left),
