@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -160,13 +162,38 @@ static writ_rc check_open_file(int fd, const struct writ_exe *exe, struct writ_e
 	return WRIT_OK;
 }
 
-static writ_rc hash_file(const struct writ_exe *exe, int dirfd, const char *name,
-	writ_sha256_file_fn sha256_file, uint64_t limit, uint8_t *out, struct writ_err *err)
+/* A user's own program, which shows each reader the bytes that it likes, and any time and number.
+ */
+static writ_rc refuse_fuse(int fd, struct writ_err *err)
+{
+	struct statfs fs;
+	if (fstatfs(fd, &fs) != 0)
+		return writ_fail_errno(err, errno, "look at the file system of the program's file");
+	if (fs.f_type == FUSE_SUPER_MAGIC)
+		return writ_fail(err, WRIT_EUNAUTH,
+			"the file is in a FUSE file system, which may show others than those that "
+			"run");
+	return WRIT_OK;
+}
+
+/* Such file systems are on no device. Whether that is one has to be asked, and may take long. */
+static bool may_be_fuse(const struct writ_exe *exe)
+{
+	return major(exe->dev) == 0;
+}
+
+static writ_rc hash_file(struct writ_exe_hashes *h, const struct writ_exe *exe, int dirfd,
+	const char *name, writ_sha256_file_fn sha256_file, uint64_t limit, uint8_t *out,
+	struct writ_err *err)
 {
 	WRIT_AUTO(writ_closep) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return writ_fail_errno(err, errno, "open the program's file");
 	writ_rc rc = check_open_file(fd, exe, err);
+	if (rc == WRIT_OK)
+		rc = refuse_fuse(fd, err);
+	if (rc == WRIT_OK && may_be_fuse(exe) && recall(h, exe, out))
+		return WRIT_OK;
 	if (rc == WRIT_OK)
 		rc = sha256_file(fd, limit, out, err);
 	/* And not changed under the hand that read it: the process may have ended meanwhile. */
@@ -183,12 +210,12 @@ writ_rc writ_exe_hashes_get(struct writ_exe_hashes *h, const struct writ_exe *ex
 		return writ_fail(err, WRIT_ELIMIT,
 			"the program has %llu bytes, more than workload_size_limit (%llu)",
 			(unsigned long long)exe->size, (unsigned long long)limit);
-	if (recall(h, exe, out))
+	if (!may_be_fuse(exe) && recall(h, exe, out))
 		return WRIT_OK;
 	if (!may_block)
 		return writ_fail(err, WRIT_EBUSY, "the program has to be hashed first");
 	uint8_t hash[WRIT_EXE_HASH_LEN];
-	writ_rc rc = hash_file(exe, dirfd, name, sha256_file, limit, hash, err);
+	writ_rc rc = hash_file(h, exe, dirfd, name, sha256_file, limit, hash, err);
 	if (rc != WRIT_OK)
 		return rc;
 	remember(h, exe, hash);

@@ -25,7 +25,7 @@ struct writ_exe_hashes *writ_exe_hashes_new(void);
 void writ_exe_hashes_free(struct writ_exe_hashes *h);
 /* The SHA-256 of dirfd's name ("exe") when that is still the file that was looked at. WRIT_EBUSY:
  * not known and may_block is false. WRIT_ELIMIT: larger than limit bytes. WRIT_EUNAUTH: another
- * file. */
+ * file, or one in a FUSE file system. */
 WRIT_MUST writ_rc writ_exe_hashes_get(struct writ_exe_hashes *h, const struct writ_exe *exe,
 	int dirfd, const char *name, writ_sha256_file_fn sha256_file, uint64_t limit,
 	bool may_block, uint8_t out[WRIT_EXE_HASH_LEN], struct writ_err *err);

@@ -23,8 +23,9 @@
 struct server {
 	int fd;
 	const volatile bool *mute;
-	const char *bytes;
-	size_t size;
+	const char *bytes, *shown; /* shown: to all but the first who opens it */
+	size_t size, shown_size;
+	unsigned opened;
 };
 
 static void reply(const struct server *s, uint64_t unique, int error, const void *p, size_t n)
@@ -48,7 +49,7 @@ static struct fuse_attr attr_of(const struct server *s, uint64_t node)
 		.blksize = 4096 };
 }
 
-static void answer(const struct server *s, const struct fuse_in_header *h, const char *body)
+static void answer(struct server *s, const struct fuse_in_header *h, const char *body)
 {
 	switch (h->opcode) {
 	case FUSE_INIT: {
@@ -74,15 +75,18 @@ static void answer(const struct server *s, const struct fuse_in_header *h, const
 		return;
 	}
 	case FUSE_OPEN: {
-		struct fuse_open_out out = { .fh = 1 };
+		bool is_first = s->opened++ == 0 || !s->shown;
+		struct fuse_open_out out = { .fh = is_first,
+			.open_flags = is_first ? 0 : FOPEN_DIRECT_IO };
 		reply(s, h->unique, 0, &out, sizeof(out));
 		return;
 	}
 	case FUSE_READ: {
 		const struct fuse_read_in *in = (const void *)body;
-		size_t at = in->offset < s->size ? (size_t)in->offset : s->size;
-		size_t n = in->size < s->size - at ? in->size : s->size - at;
-		reply(s, h->unique, 0, s->bytes + at, n);
+		size_t size = in->fh ? s->size : s->shown_size;
+		size_t at = in->offset < size ? (size_t)in->offset : size;
+		size_t n = in->size < size - at ? in->size : size - at;
+		reply(s, h->unique, 0, (in->fh ? s->bytes : s->shown) + at, n);
 		return;
 	}
 	case FUSE_FORGET:
@@ -94,7 +98,7 @@ static void answer(const struct server *s, const struct fuse_in_header *h, const
 	}
 }
 
-static _Noreturn void serve(const struct server *s)
+static _Noreturn void serve(struct server *s)
 {
 	static _Alignas(8) char buffer[BUFFER];
 	for (;;) {
@@ -122,6 +126,12 @@ static char *read_whole(const char *path, size_t *size)
 
 bool fuse_file_start(struct fuse_file *f, const char *dir, const char *like)
 {
+	return fuse_file_start_false(f, dir, like, NULL);
+}
+
+bool fuse_file_start_false(
+	struct fuse_file *f, const char *dir, const char *like, const char *shows)
+{
 	struct server s = { .fd = open("/dev/fuse", O_RDWR | O_CLOEXEC) };
 	char options[128];
 	if (s.fd < 0)
@@ -130,7 +140,9 @@ bool fuse_file_start(struct fuse_file *f, const char *dir, const char *like)
 		"fd=%d,rootmode=40000,user_id=%u,group_id=%u,allow_other", s.fd,
 		(unsigned)geteuid(), (unsigned)getegid());
 	s.bytes = read_whole(like, &s.size);
-	if (!s.bytes || mount("test", dir, "fuse", MS_NOSUID | MS_NODEV, options) != 0) {
+	s.shown = shows ? read_whole(shows, &s.shown_size) : NULL;
+	if (!s.bytes || (shows && !s.shown) ||
+		mount("test", dir, "fuse", MS_NOSUID | MS_NODEV, options) != 0) {
 		close(s.fd);
 		return false;
 	}
@@ -144,6 +156,8 @@ bool fuse_file_start(struct fuse_file *f, const char *dir, const char *like)
 	}
 	close(s.fd);
 	munmap((void *)(uintptr_t)s.bytes, s.size);
+	if (s.shown)
+		munmap((void *)(uintptr_t)s.shown, s.shown_size);
 	return true;
 }
 

@@ -14,6 +14,9 @@ struct fuse_file {
 
 /* Mounts on dir; the file is dir/program and has the bytes of `like`. False: cannot be had here. */
 bool fuse_file_start(struct fuse_file *f, const char *dir, const char *like);
+/* The same; but whoever opens it after the first, who runs it, reads the bytes of `shows`. */
+bool fuse_file_start_false(
+	struct fuse_file *f, const char *dir, const char *like, const char *shows);
 /* From now on every question waits for ever. */
 void fuse_file_mute(struct fuse_file *f);
 /* Ends the server: all who wait get an error. */

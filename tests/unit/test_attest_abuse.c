@@ -228,6 +228,33 @@ static void a_file_system_that_never_answers(void **state)
 	rig_close(&r);
 }
 
+/* The kernel runs some bytes, and others are read by who asks for the hash. */
+static void a_file_system_that_lies(void **state)
+{
+	(void)state;
+	struct rig r;
+	struct fuse_file fuse;
+	struct question q;
+	char dir[64], path[80];
+	if (!rig_open(&r))
+		skip();
+	snprintf(dir, sizeof(dir), "%s/fuse", r.dir);
+	snprintf(path, sizeof(path), "%s/program", dir);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	if (!fuse_file_start_false(&fuse, dir, SLEEP, "/usr/bin/true")) {
+		rig_close(&r);
+		skip();
+	}
+	start(&q, path, ATTACKER);
+	ask(&r, &q, ATTACKER);
+	await(&r, &q);
+	assert_int_equal(q.rc, WRIT_OK);
+	assert_true(q.has_path && !q.has_hash);
+	child_end(&q.c);
+	fuse_file_stop(&fuse, dir);
+	rig_close(&r);
+}
+
 static void a_sparse_program_of_a_tebibyte(void **state)
 {
 	(void)state;
@@ -283,6 +310,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_system_that_never_answers),
+		cmocka_unit_test(a_file_system_that_lies),
 		cmocka_unit_test(a_sparse_program_of_a_tebibyte),
 		cmocka_unit_test(thousands_of_programs),
 	};
