@@ -67,7 +67,9 @@ static writ_rc emit_program(struct run *r, const struct writ_kin *k, struct writ
 	if (e != 0) {
 		writ_answer_note(r->out, "proc:ancestor-path of process %llu withheld: %s",
 			(unsigned long long)k->pid,
-			e == EXDEV ? "it is in another user or mount namespace" : strerror(e));
+			e == EXDEV            ? "it is in another user or mount namespace"
+				: e == ENOENT ? "it runs no file that has a name"
+					      : strerror(e));
 		return WRIT_OK;
 	}
 	/* Which file the path names was settled at the first look. */

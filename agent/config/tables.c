@@ -121,7 +121,9 @@ static const struct writ_conf_field agent_fields[] = {
 	{ .key = "audit_log_file",
 		.type = WRIT_CONF_PATH,
 		AT(audit_log_file),
-		.help = "File for audit records; without it they go where the log goes." },
+		.help = "File for audit records: every decision about a caller, and every question "
+			"of an "
+			"operator. Without it the log has them, as far as its quotas go." },
 	{ .key = "trust_bundle_path",
 		.type = WRIT_CONF_PATH,
 		AT(trust_bundle_path),

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -475,6 +476,48 @@ static void ancestors_are_named_by_the_programs_that_they_run(void **state)
 	child_end(&c);
 }
 
+/* Has a child, and goes on as a program that is in memory only. */
+static void become_nameless(int go, int ready, void *arg)
+{
+	pid_t *child = arg;
+	char *const argv[] = { (char *)(uintptr_t) "sleep", (char *)(uintptr_t) "60", NULL };
+	char *const none[] = { NULL };
+	(void)go;
+	pid_t pid = fork();
+	if (pid == 0) {
+		alarm(60);
+		for (;;)
+			pause();
+	}
+	*child = pid;
+	struct stat st;
+	int from = open("/usr/bin/sleep", O_RDONLY | O_CLOEXEC);
+	int fd = memfd_create("sleep", MFD_CLOEXEC);
+	if (fstat(from, &st) != 0 || sendfile(fd, from, NULL, (size_t)st.st_size) != st.st_size)
+		_exit(9);
+	child_ready(ready);
+	fexecve(fd, argv, none);
+	_exit(8);
+}
+
+static void an_ancestor_without_a_file_is_said_to_be_one(void **state)
+{
+	(void)state;
+	const struct writ_attest_ctx ctx = { .self = &self };
+	pid_t *child = mmap(
+		NULL, sizeof(*child), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct seen v;
+	assert_true(child != MAP_FAILED);
+	struct child c = child_start(become_nameless, child);
+	await_program(c.pid, "/memfd:sleep (deleted)");
+	look(&v, &ctx, *child);
+	assert_non_null(strstr(v.notes, "withheld: it runs no file that has a name"));
+	forget(&v);
+	kill(*child, SIGKILL);
+	child_end(&c);
+	munmap(child, sizeof(*child));
+}
+
 /* As if it were in a PID namespace of its own, whose first process adopts who lost his parent. */
 static void in_another_pid_namespace_only_depth_0_is_known(void **state)
 {
@@ -671,6 +714,7 @@ int main(void)
 		cmocka_unit_test(a_main_process_is_known_for_as_long_as_its_cgroup_is_there),
 		cmocka_unit_test(whoever_is_in_no_unit_is_no_main_process),
 		cmocka_unit_test(ancestors_are_named_by_the_programs_that_they_run),
+		cmocka_unit_test(an_ancestor_without_a_file_is_said_to_be_one),
 		cmocka_unit_test(in_another_pid_namespace_only_depth_0_is_known),
 		cmocka_unit_test(what_ceased_to_hold_is_found_before_keys_leave),
 		cmocka_unit_test(nothing_of_it_is_asked_again_where_nothing_was_seen),
