@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent_impl.h"
 
+#include "attest/startup.h"
+
 #include "base/clock.h"
 #include "base/mem.h"
 
@@ -197,6 +199,17 @@ static void open_link(struct writ_agent *a, struct writ_secret *token)
 	a->link = writ_link_start(&cfg, &a->state);
 }
 
+static void warn_of_few_pids(void)
+{
+	uint64_t n = writ_startup_few_pids(NULL, writ_startup_has_peer_pidfd());
+	if (n)
+		WRIT_LOG(WARN, "pids.few", WRIT_KV("pid_max", n),
+			WRIT_KV("consequence",
+				"this kernel pins a caller by its number, and numbers of processes "
+				"come round soon"),
+			WRIT_KV("fix", "sysctl -w kernel.pid_max=4194304, or Linux 6.5"));
+}
+
 writ_rc writ_agent_start(struct writ_loop *loop, const struct writ_agent_config *cfg,
 	struct writ_split *split, struct writ_secret *token, const struct writ_agent_hooks *hooks,
 	struct writ_agent **ret, struct writ_err *err)
@@ -227,6 +240,7 @@ writ_rc writ_agent_start(struct writ_loop *loop, const struct writ_agent_config 
 		return rc;
 	}
 	open_link(a, token);
+	warn_of_few_pids();
 	WRIT_LOG(INFO, "agent.started", WRIT_KV("trust_domain", cfg->trust_domain),
 		WRIT_KV("socket", cfg->socket_path), WRIT_KV("server", cfg->server_address),
 		WRIT_KV("port", (int)cfg->server_port),

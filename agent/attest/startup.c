@@ -4,13 +4,18 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "attest/pin.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
 
 #define LINK_CAP 64
 #define PATH_CAP 512
+
+#define PIDS_ENOUGH 4194304 /* the most that Linux has */
 
 /* The numbers of the namespaces that the machine itself has are fixed (linux/nsfs.h, enum
  * init_ns_ino; the same since they came with Linux 3.8 and 4.6). Process 1 tells less: in a
@@ -78,6 +83,33 @@ static writ_rc check_namespace(const char *proc, size_t i, struct writ_err *err)
 		"allow_foreign_namespaces = true to serve only the processes in there with it",
 		namespaces[i].what, ours, namespaces[i].machine, namespaces[i].consequence,
 		namespaces[i].remedy);
+}
+
+bool writ_startup_has_peer_pidfd(void)
+{
+	int pair[2], fd = -1;
+	socklen_t n = sizeof(fd);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+		return false;
+	bool has = getsockopt(pair[0], SOL_SOCKET, SO_PEERPIDFD, &fd, &n) == 0;
+	if (has)
+		(void)close(fd);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+	return has;
+}
+
+uint64_t writ_startup_few_pids(const char *proc, bool has_peer_pidfd)
+{
+	WRIT_AUTO(writ_buf_done) struct writ_buf text = WRIT_BUF(64);
+	WRIT_AUTO(writ_freep)
+	char *path = writ_asprintf("%s/sys/kernel/pid_max", proc ? proc : "/proc");
+	uint64_t v;
+	if (has_peer_pidfd || writ_fs_read(path, &text, NULL) != WRIT_OK ||
+		writ_parse_u64(writ_str_trim(writ_buf_str(&text)), 1, UINT64_MAX, &v, NULL) !=
+			WRIT_OK)
+		return 0;
+	return v < PIDS_ENOUGH ? v : 0;
 }
 
 writ_rc writ_startup_check(const struct writ_startup_rules *rules, struct writ_err *err)

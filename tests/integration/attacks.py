@@ -66,6 +66,10 @@ class AttacksOnAnOldKernel(Attacks):
         cls.posing.make_old()
         cls.posing.prepare()
 
+    def test_few_process_ids_are_warned_of(self):
+        few = int(Path("/proc/sys/kernel/pid_max").read_text()) < 4194304
+        self.assertEqual("pids.few" in self.world.agent.run.err, few)
+
 
 class Faulty(Case):
     @classmethod

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The pure parts: stat, status, selectors, wire; and the start-up check over a folder made up. */
+#include "attest/pin.h"
 #include "attest/proc_text.h"
 #include "attest/selectors.h"
 #include "attest/startup.h"
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -271,6 +273,38 @@ static void the_agent_does_not_start_in_a_foreign_namespace(void **state)
 	assert_int_equal(writ_startup_check(&lenient, NULL), WRIT_OK);
 }
 
+static void few_process_ids_matter_where_callers_are_pinned_by_them(void **state)
+{
+	static const struct {
+		const char *pid_max; /* NULL: cannot be read */
+		bool has_peer_pidfd;
+		uint64_t want;
+	} rows[] = { { "32768\n", false, 32768 }, { "32768\n", true, 0 }, { "4194304\n", false, 0 },
+		{ "4194303\n", false, 4194303 }, { "many\n", false, 0 }, { NULL, false, 0 } };
+	(void)state;
+	for (size_t i = 0; i < WRIT_COUNT(rows); i++) {
+		char root[] = "/tmp/writ-test-XXXXXX";
+		assert_non_null(mkdtemp(root));
+		put_dir(root, "sys");
+		put_dir(root, "sys/kernel");
+		WRIT_AUTO(writ_freep) char *path = writ_fs_join(root, "sys/kernel/pid_max");
+		if (rows[i].pid_max)
+			assert_int_equal(writ_fs_write(path, rows[i].pid_max,
+						 strlen(rows[i].pid_max), 0600, NULL),
+				WRIT_OK);
+		assert_int_equal(writ_startup_few_pids(root, rows[i].has_peer_pidfd), rows[i].want);
+		assert_int_equal(writ_fs_remove_tree(root, NULL), WRIT_OK);
+	}
+	int pair[2], fd = -1;
+	socklen_t n = sizeof(fd);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	bool has = getsockopt(pair[0], SOL_SOCKET, SO_PEERPIDFD, &fd, &n) == 0;
+	assert_int_equal(writ_startup_has_peer_pidfd(), has);
+	(void)close(fd);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +317,7 @@ int main(void)
 		cmocka_unit_test(a_request_survives_the_wire),
 		cmocka_unit_test(an_answer_survives_the_wire),
 		cmocka_unit_test(the_agent_does_not_start_in_a_foreign_namespace),
+		cmocka_unit_test(few_process_ids_matter_where_callers_are_pinned_by_them),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
