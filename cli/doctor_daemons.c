@@ -202,6 +202,12 @@ void writ_check_agent_sight(struct writ_doctor *d)
 	writ_rc rc = ask_agent(d, "/writ.agent.v1.Admin/Explain", &q.base,
 		&writ__agent__v1__explain_response__descriptor, &m, &err);
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (rc == WRIT_ETIMEOUT) {
+		writ_found(d, WRIT_FOUND_FAIL, "systemctl restart writ-agent",
+			"the agent's attestation process (writ-attestor) does not answer: no "
+			"caller is served");
+		return;
+	}
 	if (rc != WRIT_OK) {
 		writ_found(d, WRIT_FOUND_WARN,
 			"run writ doctor where the agent runs, not in a container",

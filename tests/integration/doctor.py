@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import unittest
 
@@ -183,6 +184,13 @@ class Broken(Case):
             return done.returncode, {c["group"]: (c["text"], c["fix"]) for c in json.loads(done.stdout)["checks"]
                                      if c["status"] == "FAIL"}
         self.assertEqual(failures(), (0, {}))
+        [attestor] = w.agent.run.children()["writ-attestor"]
+        os.kill(attestor, signal.SIGSTOP)
+        code, found = failures()
+        os.kill(attestor, signal.SIGCONT)
+        self.assertEqual(code, 1)
+        self.assertIn("(writ-attestor) does not answer", found["agent"][0])
+        self.assertEqual(found["agent"][1], "systemctl restart writ-agent")
         w.server.run.stop()
 
         def cut():
