@@ -3,6 +3,7 @@
 #include "pose.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -90,6 +91,33 @@ static void r4(struct pose *p)
 static void r4_child_answers(struct pose *p)
 {
 	exec_after(p, true, false);
+}
+
+/* Another thread than the main one becomes the trusted program, and has its number then; the main
+ * one waits for that, or has ended. */
+static void *become_in_thread(void *arg)
+{
+	struct pose *p = arg;
+	(void)usleep((useconds_t)p->delay_us);
+	pose_become_trusted(p);
+}
+
+static void r4_thread(struct pose *p)
+{
+	pthread_t t;
+	pose_drop(p);
+	int fd = pose_connect(p);
+	if (!ask_send(fd))
+		pose_unready(p, "ask");
+	if (fork() == 0) {
+		pose_tell(p, ask_wait(fd, p->wanted, pose_wait_ms(), p->n / 2 % 2));
+		_exit(0);
+	}
+	if (pthread_create(&t, NULL, become_in_thread, p) != 0)
+		pose_unready(p, "start a thread");
+	if (p->n % 2)
+		(void)syscall(SYS_exit, 0);
+	(void)pthread_join(t, NULL);
 }
 
 /* The one that asked answers the agent's PINGs as long as it can, and goes then. */
@@ -231,6 +259,7 @@ const struct pose_attack pose_exec_attacks[] = {
 	{ "r3-shared-memory", r3_shared_memory, 0 },
 	{ "r4", r4, 0 },
 	{ "r4-child-answers", r4_child_answers, 0 },
+	{ "r4-thread", r4_thread, 0 },
 	{ "r4-answers", r4_answers, 0 },
 	{ "r4-after-ping", r4_after_ping, 0 },
 	{ "r4-stopped", r4_stopped, 0 },

@@ -30,6 +30,7 @@ ROWS = [
     Row("A3, memory shared", "r3-shared-memory", 1000, 10),
     Row("A4, 0-3 ms", "r4", 1000, 20, 100),
     Row("A4, the child answers", "r4-child-answers", 1000, 20, 100),
+    Row("A4, by another thread", "r4-thread", 1000, 20, 100),
     Row("A4, answered till then", "r4-answers", 1000, 20, 100),
     Row("A4, after the PING", "r4-after-ping", 1000, 20, 100),
     Row("A4, before accept", "r4-stopped", 1000, 5, 4, 5, needs="stop"),
