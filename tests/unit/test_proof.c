@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keys leave after the proof of who holds the connection, and not before: a client that writes its
+ * frames itself answers the PING, late or never. */
+#include "check.h"
+
+#include "attestor_kit.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "forge.h"
+#include "rpc/channel.h"
+#include "rpc/rpc.h"
+#include "wlapi/wlapi_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define WAIT_MS  15000
+#define PROOF_MS 5000 /* how long the agent waits for the PING's answer */
+
+enum { DATA = 0, HEADERS = 1, SETTINGS = 4, PING = 6 };
+enum { ACK = 1, END_STREAM = 1, END_HEADERS = 4 };
+
+static char dir[] = "/tmp/test-proof-XXXXXX";
+
+struct fixture {
+	struct writ_loop *loop;
+	struct writ_cache *cache;
+	struct writ_decisions *decisions;
+	struct writ_wlapi *w;
+	struct writ_attest_env env;
+	struct attestor_kit attestor;
+	char *path;
+	/* the client */
+	int fd;
+	uint8_t in[65536];
+	size_t n;
+	bool answers;             /* the PING */
+	size_t pings, data, ends; /* frames that came */
+	bool closed, is_told;     /* is_told: the end said that there is no identity */
+	uint8_t ping[8];          /* the last */
+};
+
+static void on_changed(void *arg)
+{
+	struct fixture *f = arg;
+	if (f->w)
+		writ_wlapi_changed(f->w);
+}
+
+static void on_hungry(void *arg)
+{
+	(void)arg;
+}
+
+static void feed(struct fixture *f, const char *chain)
+{
+	struct writ_entry *e[8];
+	size_t n = writ_cache_next(f->cache, e, 8);
+	const struct writ_fetched got = { .key = (const uint8_t *)"the-key",
+		.key_len = 7,
+		.chain = (const uint8_t *)chain,
+		.chain_len = strlen(chain),
+		.not_before = writ_wall_s(),
+		.not_after = writ_wall_s() + 1000 };
+	for (size_t i = 0; i < n; i++)
+		writ_cache_fetched(f->cache, e[i], &got);
+}
+
+static void set_bundle(struct fixture *f)
+{
+	struct writ_key *key = forge_key(WRIT_KEY_P256);
+	struct forge ca = forge_ca("ca", key);
+	struct writ_cert *c = forge_cert(&ca);
+	struct writ_bundle *b;
+	struct writ_err err = { 0 };
+	assert_ok(writ_bundle_new(WRIT_STR("td"), &c, NULL, 1, 1, 0, &b, &err), err);
+	writ_cache_set_bundle(f->cache, b);
+	writ_bundle_unref(b);
+	writ_cert_unref(c);
+	writ_key_unref(key);
+}
+
+static void put_entry(struct fixture *f)
+{
+	struct writ_selectors s;
+	struct writ_err err = { 0 };
+	char uid[64];
+	writ_selectors_init(&s);
+	snprintf(uid, sizeof(uid), "unix:uid:%u", (unsigned)getuid());
+	assert_ok(writ_selectors_add_text(&s, writ_cstr(uid), &err), err);
+	const struct writ_entry_spec spec = { .id = WRIT_STR("a"),
+		.spiffe_id = WRIT_STR("spiffe://td/a"),
+		.hint = WRIT_STR(""),
+		.created_at = 1,
+		.selectors = &s };
+	writ_cache_begin(f->cache, false);
+	assert_ok(writ_cache_put(f->cache, &spec, &err), err);
+	writ_cache_commit(f->cache);
+	writ_selectors_done(&s);
+}
+
+static void frame(
+	struct writ_buf *b, uint8_t type, uint8_t flags, uint8_t stream, const void *p, size_t n)
+{
+	const uint8_t head[9] = { 0, (uint8_t)(n >> 8), (uint8_t)n, type, flags, 0, 0, 0, stream };
+	writ_buf_add(b, head, sizeof(head));
+	writ_buf_add(b, p, n);
+}
+
+static void header(struct writ_buf *b, const char *name, const char *value)
+{
+	writ_buf_add_byte(b, 0); /* a literal, not to be indexed */
+	writ_buf_add_byte(b, (uint8_t)strlen(name));
+	writ_buf_add_cstr(b, name);
+	writ_buf_add_byte(b, (uint8_t)strlen(value));
+	writ_buf_add_cstr(b, value);
+}
+
+static void transmit(struct fixture *f, const struct writ_buf *b)
+{
+	assert_int_equal(send(f->fd, b->p, b->n, MSG_NOSIGNAL), (ssize_t)b->n);
+}
+
+static void ask(struct fixture *f)
+{
+	struct writ_buf b = WRIT_BUF(4096), h = WRIT_BUF(2048);
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	(void)snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", f->path);
+	f->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(f->fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	header(&h, ":method", "POST");
+	header(&h, ":scheme", "http");
+	header(&h, ":path", "/SpiffeWorkloadAPI/FetchX509SVID");
+	header(&h, ":authority", "localhost");
+	header(&h, "te", "trailers");
+	header(&h, "content-type", "application/grpc");
+	header(&h, "workload.spiffe.io", "true");
+	writ_buf_add_cstr(&b, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+	frame(&b, SETTINGS, 0, 0, "", 0);
+	frame(&b, HEADERS, END_HEADERS, 1, h.p, h.n);
+	frame(&b, DATA, END_STREAM, 1, "\0\0\0\0\0", 5);
+	transmit(f, &b);
+	writ_buf_done(&b);
+	writ_buf_done(&h);
+}
+
+static void answer(struct fixture *f)
+{
+	struct writ_buf b = WRIT_BUF(64);
+	frame(&b, PING, ACK, 0, f->ping, sizeof(f->ping));
+	transmit(f, &b);
+	writ_buf_done(&b);
+}
+
+static void take(
+	struct fixture *f, uint8_t type, uint8_t flags, uint8_t stream, const uint8_t *p, size_t n)
+{
+	if (type == PING && !(flags & ACK)) {
+		f->pings++;
+		memcpy(f->ping, p, sizeof(f->ping));
+		if (f->answers)
+			answer(f);
+	}
+	f->data += type == DATA && stream == 1;
+	bool is_end = type == HEADERS && stream == 1 && (flags & END_STREAM);
+	f->ends += is_end;
+	f->is_told = f->is_told || (is_end && memmem(p, n, "no identity issued (trace ", 26));
+}
+
+static void read_frames(struct fixture *f)
+{
+	ssize_t got = recv(f->fd, f->in + f->n, sizeof(f->in) - f->n, MSG_DONTWAIT);
+	f->closed = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+	f->n += got > 0 ? (size_t)got : 0;
+	for (;;) {
+		size_t len = f->n >= 9 ? (size_t)f->in[1] << 8 | f->in[2] : 0;
+		if (f->n < 9 || f->n < 9 + len)
+			return;
+		take(f, f->in[3], f->in[4], f->in[8], f->in + 9, len);
+		f->n -= 9 + len;
+		memmove(f->in, f->in + 9 + len, f->n);
+	}
+}
+
+/* Until there is one of them, or the time is over. */
+static void pump(struct fixture *f, const size_t *what, int64_t ms)
+{
+	const bool never = false;
+	for (int64_t until = writ_mono_ms() + ms; !*what && !f->closed && writ_mono_ms() < until;) {
+		(void)writ_loop_run_until(f->loop, &never, writ_mono_ms() + 2);
+		read_frames(f);
+	}
+}
+
+static void start(struct fixture *f)
+{
+	struct writ_err err = { 0 };
+	*f = (struct fixture){ .path = writ_fs_join(dir, "pub/api.sock"), .fd = -1 };
+	assert_ok(writ_loop_new(&f->loop, &err), err);
+	const struct writ_cache_config cache = { .loop = f->loop,
+		.td = WRIT_STR("td"),
+		.key_slot = 256,
+		.changed = on_changed,
+		.hungry = on_hungry,
+		.arg = f };
+	f->cache = writ_cache_new(&cache);
+	attestor_kit_open(&f->attestor, f->loop, &f->env, writ_attestors);
+	f->decisions = writ_decisions_new(f->loop, NULL);
+	const struct writ_wlapi_config cfg = { .loop = f->loop,
+		.cache = f->cache,
+		.env = &f->env,
+		.decisions = f->decisions,
+		.socket_path = f->path,
+		.per_uid = 64,
+		.per_process = 32 };
+	assert_ok(writ_wlapi_start(&cfg, &f->w, &err), err);
+	set_bundle(f);
+	put_entry(f);
+	const size_t none = 0;
+	ask(f);
+	pump(f, &none, 20);
+	feed(f, "chain");
+}
+
+static void set_flag(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+static void stop(struct fixture *f)
+{
+	bool done = false;
+	close(f->fd);
+	writ_wlapi_stop(f->w, 2000, set_flag, &done);
+	assert_true(writ_loop_run_until(f->loop, &done, writ_mono_ms() + WAIT_MS));
+	writ_cache_free(f->cache);
+	writ_decisions_free(f->decisions);
+	attestor_kit_close(&f->attestor);
+	writ_free(f->path);
+	writ_loop_free(f->loop);
+}
+
+static void keys_leave_when_the_ping_is_answered(void **state)
+{
+	(void)state;
+	struct fixture f;
+	start(&f);
+	pump(&f, &f.pings, WAIT_MS);
+	assert_int_equal(f.pings, 1);
+	pump(&f, &f.data, 100);
+	assert_int_equal(f.data, 0); /* not before */
+	answer(&f);
+	pump(&f, &f.data, WAIT_MS);
+	assert_int_equal(f.data, 1);
+	assert_int_equal(f.ends, 0);
+	stop(&f);
+}
+
+/* Whether what it is was found out for this call, or known from one before. */
+static void who_never_answers_the_ping_is_refused(void **state)
+{
+	(void)state;
+	struct fixture f;
+	start(&f);
+	f.answers = true;
+	pump(&f, &f.data, WAIT_MS);
+	assert_int_equal(f.data, 1);
+	close(f.fd);
+	f.answers = false;
+	f.n = f.pings = f.data = f.ends = 0;
+	int64_t since = writ_mono_ms();
+	ask(&f);
+	pump(&f, &f.ends, PROOF_MS + WAIT_MS);
+	assert_true(writ_mono_ms() - since >= PROOF_MS);
+	assert_int_equal(f.pings, 1);
+	assert_int_equal(f.data, 0);
+	assert_int_equal(f.ends, 1);
+	assert_true(f.is_told);
+	assert_int_equal(writ_wlapi_stats(f.w).denied_attest, 1);
+	stop(&f);
+}
+
+static void an_answer_to_another_ping_is_none(void **state)
+{
+	(void)state;
+	struct fixture f;
+	start(&f);
+	pump(&f, &f.pings, WAIT_MS);
+	f.ping[0] ^= 1;
+	answer(&f);
+	pump(&f, &f.data, 100);
+	assert_int_equal(f.data, 0);
+	f.ping[0] ^= 1;
+	answer(&f);
+	pump(&f, &f.data, WAIT_MS);
+	assert_int_equal(f.data, 1);
+	stop(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keys_leave_when_the_ping_is_answered),
+		cmocka_unit_test(who_never_answers_the_ping_is_refused),
+		cmocka_unit_test(an_answer_to_another_ping_is_none),
+	};
+	struct writ_err err;
+	if (writ_crypto_init(&err) != WRIT_OK || !mkdtemp(dir) ||
+		writ_log_open(WRIT_LOG_ERROR, WRIT_LOG_TEXT, NULL, "test", &err) != WRIT_OK)
+		return 1;
+	writ_rpc_init();
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	writ_rpc_shutdown();
+	return writ_fs_remove_tree(dir, NULL) == WRIT_OK ? failed : 1;
+}
