@@ -21,9 +21,9 @@
 		{ "selector", NULL, WRIT_OPT_LIST, "TYPE:VALUE",                                   \
 			"what the process must have; all of them, as unix:uid:1000" },             \
 		{ "x509SVIDTTL", "x509-svid-ttl", WRIT_OPT_STRING, "SECONDS",                      \
-			"lifetime of the X509-SVID (the server's default)" },                      \
+			"lifetime of the X509-SVID, in seconds or as 5m (the server's default)" }, \
 		{ "jwtSVIDTTL", "jwt-svid-ttl", WRIT_OPT_STRING, "SECONDS",                        \
-			"lifetime of JWT-SVIDs (the server's default)" },                          \
+			"lifetime of JWT-SVIDs, in seconds or as 5m (the server's default)" },     \
 		{ "federatesWith", "federates-with", WRIT_OPT_LIST, "TRUST-DOMAIN",                \
 			"also hand out that domain's bundle" },                                    \
 		{ "dns", NULL, WRIT_OPT_LIST, "NAME",                                              \

@@ -117,6 +117,20 @@ void writ_print_json(const ProtobufCMessage *m)
 	writ_print_json_value(writ_pb_to_json(m));
 }
 
+/* A quote moves no terminal. */
+static void keep_quotes(char *s)
+{
+	char *to = s;
+	for (; *s; s++) {
+		if (s[0] == '\\' && s[1] == '"')
+			s++;
+		else if (s[0] == '\\' && s[1] == '\\')
+			*to++ = *s++;
+		*to++ = *s;
+	}
+	*to = '\0';
+}
+
 const char *writ_safe(const char *s)
 {
 	static char ring[8][8192]; /* the longest selector fits, with some escapes */
@@ -125,6 +139,7 @@ const char *writ_safe(const char *s)
 	WRIT_AUTO(writ_buf_done) struct writ_buf text = WRIT_BUF(sizeof(ring[0]) - 1);
 	writ_buf_add_json(&text, writ_cstr(s));
 	snprintf(out, sizeof(ring[0]), "%s", text.failed ? "(too long)" : writ_buf_cstr(&text));
+	keep_quotes(out);
 	return out;
 }
 

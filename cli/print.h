@@ -21,7 +21,7 @@ void writ_print_json_value(struct json_t *v);
 /* "Label                   : value" */
 void writ_print_pair(FILE *f, const char *label, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* s with control bytes escaped, in a static ring of 8 buffers: for one printf. */
+/* s with control bytes and backslashes escaped, in a static ring of 8 buffers: for one printf. */
 const char *writ_safe(const char *s);
 
 #endif

@@ -11,7 +11,8 @@
 #include "spire/api/server/agent/v1/agent.pb-c.h"
 
 static const struct writ_option options[] = {
-	{ "ttl", NULL, WRIT_OPT_STRING, "SECONDS", "how long the token may be used (600)" },
+	{ "ttl", NULL, WRIT_OPT_STRING, "SECONDS",
+		"how long the token may be used, in seconds or as 10m (600)" },
 	{ "spiffeID", "spiffe-id", WRIT_OPT_STRING, "ID",
 		"a further ID that the agent's node shall have, for entries to name as parent" },
 	WRIT_OPT_SERVER_SOCKET,

@@ -207,6 +207,7 @@ static void terminals_are_not_moved_by_peers(void **state)
 	(void)state;
 	assert_string_equal(writ_safe("a\033[2Jb"), "a\\u001b[2Jb");
 	assert_string_equal(writ_safe(""), "");
+	assert_string_equal(writ_safe("\"a\" \\\" \\\\\""), "\"a\" \\\\\" \\\\\\\\\"");
 	char *longer = writ_alloc(10001);
 	memset(longer, 'x', 10000);
 	assert_string_equal(writ_safe(longer), "(too long)");
