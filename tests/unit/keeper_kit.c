@@ -24,8 +24,9 @@ int keeper_root_make(void **state)
 	static const char *const mounts[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
 	for (size_t i = 0; geteuid() == 0 && i < WRIT_COUNT(mounts); i++) {
 		char procs[160];
-		(void)snprintf(keeper_root, sizeof(keeper_root), "%s/writ-test-%d", mounts[i],
-			(int)getpid());
+		/* The number alone could be that of a test that was killed and left its own. */
+		(void)snprintf(keeper_root, sizeof(keeper_root), "%s/writ-test-%d-%llx", mounts[i],
+			(int)getpid(), (unsigned long long)writ_mono_us());
 		(void)snprintf(procs, sizeof(procs), "%s/cgroup.kill", keeper_root);
 		if (mkdir(keeper_root, 0755) == 0 && access(procs, W_OK) == 0)
 			return 0;

@@ -338,6 +338,43 @@ static void no_more_lines_are_read_than_there_are_hierarchies(void **state)
 	writ_buf_done(&text);
 }
 
+static void the_folder_of_a_unit_is_the_one_that_all_lines_name(void **state)
+{
+	static const struct {
+		const char *text, *folder;
+	} rows[] = {
+		{ "0::/system.slice/a.service/x\n", "/system.slice/a.service" },
+		{ "1:name=systemd:/system.slice/a.service\n0::/system.slice/a.service/x\n",
+			"/system.slice/a.service" },
+		{ "4:memory:/\n0::/system.slice/a.service\n", "/system.slice/a.service" },
+		{ "4:memory:/other.slice/a.service\n0::/system.slice/a.service\n", "" },
+		{ "0::/system.slice/b.service\n", "" },
+		{ "0::/user.slice/user-1.slice/session-1.scope\n", "" },
+		{ "0::/\n", "" },
+		{ "0::/system.slice/a.service", "" }, /* not what Linux writes */
+		{ "", "" },
+	};
+	(void)state;
+	for (size_t i = 0; i < WRIT_COUNT(rows); i++) {
+		struct writ_str folder =
+			writ_cgroup_unit_folder(writ_cstr(rows[i].text), WRIT_STR("a.service"));
+		if (!writ_str_eq(folder, writ_cstr(rows[i].folder)))
+			fail_msg("row %zu: " WRIT_FMT, i, WRIT_ARG(folder));
+	}
+}
+
+static void a_unit_has_a_name_that_fits_a_folder(void **state)
+{
+	(void)state;
+	for (int n = 255; n <= 256; n++) {
+		char text[320];
+		struct writ_cgroup c;
+		snprintf(text, sizeof(text), "0::/system.slice/%0*d.service\n", n - 8, 0);
+		assert_int_equal(writ_cgroup_parse(writ_cstr(text), &trust_all, &c, NULL), WRIT_OK);
+		assert_int_equal(c.kind, n == 255 ? WRIT_CGROUP_UNIT : WRIT_CGROUP_NONE);
+	}
+}
+
 static void nothing_is_above_the_root(void **state)
 {
 	(void)state;
@@ -467,6 +504,8 @@ int main(void)
 		cmocka_unit_test(every_form_gives_what_the_table_says),
 		cmocka_unit_test(what_must_not_be_guessed_is_refused),
 		cmocka_unit_test(no_more_lines_are_read_than_there_are_hierarchies),
+		cmocka_unit_test(the_folder_of_a_unit_is_the_one_that_all_lines_name),
+		cmocka_unit_test(a_unit_has_a_name_that_fits_a_folder),
 		cmocka_unit_test(nothing_is_above_the_root),
 		cmocka_unit_test(a_folder_that_others_may_write_gives_no_name),
 		cmocka_unit_test(delegated_folders_are_seen_in_the_file_system),

@@ -6,6 +6,7 @@
 #include "attest/kin.h"
 
 #include "attest_child.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -41,13 +42,14 @@ struct unit {
 
 static bool make_unit(struct unit *u)
 {
-	static int number;
+	static unsigned number; /* not one that a test that was killed left behind */
 	struct writ_err err;
+	number = number ? number + 1 : (unsigned)writ_mono_us();
 	if (writ_cgroup_fs_open("/sys/fs/cgroup", &u->fs, &err) != WRIT_OK)
 		return false;
 	snprintf(u->slice, sizeof(u->slice), "/sys/fs/cgroup/%swrit%d.slice",
 		u->fs.pure_v2 ? "" : "unified/", (int)getpid());
-	snprintf(u->path, sizeof(u->path), "%s/agent%d.service", u->slice, number++);
+	snprintf(u->path, sizeof(u->path), "%s/agent%u.service", u->slice, number);
 	if ((mkdir(u->slice, 0755) == 0 || errno == EEXIST) && mkdir(u->path, 0755) == 0)
 		return true;
 	writ_cgroup_fs_close(&u->fs);
