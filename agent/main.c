@@ -128,8 +128,11 @@ static writ_rc become_two(const struct writ_agent_config *cfg, const struct writ
 	const char *handed = getenv(WRIT_SPLIT_ENV);
 	if (handed)
 		return writ_split_take(cfg, handed, split, keeper, err);
+	writ_rc rc = writ_split_check(cfg, err);
+	if (rc != WRIT_OK)
+		return rc;
 	*keeper = writ_agent_start_keeper(cfg);
-	writ_rc rc = writ_split(cfg, split, err);
+	rc = writ_split(cfg, split, err);
 	if (rc != WRIT_EUNSUP)
 		return rc;
 	if (token->n)

@@ -90,17 +90,19 @@ static writ_rc spawn(const struct writ_agent_config *c, struct writ_split *s, st
 	return rc;
 }
 
-writ_rc writ_split(const struct writ_agent_config *c, struct writ_split *ret, struct writ_err *err)
+writ_rc writ_split_check(const struct writ_agent_config *c, struct writ_err *err)
 {
 	const struct writ_startup_rules rules = { .allow_foreign_namespaces =
 							  c->allow_foreign_namespaces };
+	return writ_startup_check(&rules, err);
+}
+
+writ_rc writ_split(const struct writ_agent_config *c, struct writ_split *ret, struct writ_err *err)
+{
 	*ret = (struct writ_split){ .fd = -1 };
-	writ_rc rc = writ_startup_check(&rules, err);
-	if (rc != WRIT_OK)
-		return rc;
 	pick_attestors(c, ret);
 	ret->wants = always_wanted(c);
-	rc = spawn(c, ret, err);
+	writ_rc rc = spawn(c, ret, err);
 	if (rc == WRIT_OK)
 		rc = writ_serving_drop_caps(err);
 	if (rc != WRIT_OK && rc != WRIT_EUNSUP)

@@ -18,8 +18,10 @@ struct writ_split {
 	unsigned wants; /* enum writ_attest_flag that the configuration asks for always */
 };
 
-/* WRIT_EPRECOND: the agent must not start in these namespaces; the message says what to change.
- * WRIT_EUNSUP: it is done (*ret is good), but for the capabilities, which end with an exec only:
+/* To be asked before anything is touched. WRIT_EPRECOND: the agent must not start in these
+ * namespaces; the message says what to change. */
+WRIT_MUST writ_rc writ_split_check(const struct writ_agent_config *c, struct writ_err *err);
+/* WRIT_EUNSUP: it is done (*ret is good), but for the capabilities, which end with an exec only:
  * that is writ_split_hand_on, and in the program's second life writ_split_take. */
 WRIT_MUST writ_rc writ_split(
 	const struct writ_agent_config *c, struct writ_split *ret, struct writ_err *err);

@@ -214,6 +214,8 @@ class ForeignAgent(Case):
         (["--cgroup"], "a cgroup namespace of its own", "docker: --cgroupns=host"),
     ]
 
+    agent_extra = 'run { allow = [ { uid = 0, prefix = "/agents" } ] }'
+
     @classmethod
     def prepare(cls):
         cls.world.start(agent=False)
@@ -228,6 +230,7 @@ class ForeignAgent(Case):
                 self.assertNotEqual(done.returncode, 0)
                 self.assertIn(what, done.stderr)
                 self.assertIn(remedy, done.stderr)
+                self.assertNotIn("run.", done.stderr)  # nothing was touched before: no cgroups either
 
     def test_another_machines_proc_is_refused_even_if_it_may_be_in_a_container(self):
         conf = self.world.agent.conf
