@@ -51,7 +51,7 @@ static void reap(void)
 		;
 }
 
-void children_kill(pid_t but)
+void children_signal(pid_t but, int signal)
 {
 	char kids[256] = "", path[64];
 	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
@@ -62,8 +62,13 @@ void children_kill(pid_t but)
 		uint64_t pid = 0;
 		(void)writ_str_cut(&rest, ' ', &word);
 		if (writ_parse_u64(word, 1, INT32_MAX, &pid, NULL) == WRIT_OK && (pid_t)pid != but)
-			(void)kill((pid_t)pid, SIGKILL);
+			(void)kill((pid_t)pid, signal);
 	}
+}
+
+void children_kill(pid_t but)
+{
+	children_signal(but, SIGKILL);
 }
 
 int keeper_clean(void **state)

@@ -20,7 +20,9 @@ int keeper_begin(void);  /* its socket; skips the test where there can be no cgr
 void keeper_end(int fd); /* closes it, and waits for the keeper and all other children */
 size_t keeper_agents_left(void);
 
-void children_kill(pid_t but); /* all of this process, except that one (0: except none) */
+/* To all children of this process, except that one (0: except none). */
+void children_signal(pid_t but, int signal);
+void children_kill(pid_t but);
 bool child_has_ended(const struct child *c, int64_t ms); /* waits that long; does not reap */
 
 #endif

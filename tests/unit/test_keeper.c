@@ -152,6 +152,21 @@ static void the_end_of_what_is_not_there_ends_nothing(void **state)
 	keeper_end(fd);
 }
 
+/* Ctrl-C, and what a manager sends to all processes of a unit: its agent says when it is over. */
+static void signals_do_not_end_it(void **state)
+{
+	(void)state;
+	static const int all[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE };
+	int fd = keeper_begin();
+	for (size_t i = 0; i < WRIT_COUNT(all); i++)
+		children_signal(0, all[i]); /* the keeper is the only one */
+	struct child c = child_start(child_idle, NULL);
+	struct writ_keeper_ask q = put_of(c.pid, 'a');
+	assert_int_equal(ask(fd, &q).rc, WRIT_OK);
+	child_end(&c);
+	keeper_end(fd);
+}
+
 static void the_end_of_the_agent_is_the_end_of_its_launches_after_a_grace(void **state)
 {
 	(void)state;
@@ -285,6 +300,7 @@ int main(void)
 		T(what_is_no_newborn_is_not_moved),
 		T(one_id_is_one_launch),
 		T(who_does_not_speak_its_language_is_left),
+		T(signals_do_not_end_it),
 		T(the_end_of_what_is_not_there_ends_nothing),
 		T(the_end_of_the_agent_is_the_end_of_its_launches_after_a_grace),
 		T(what_a_dead_agent_left_behind_is_ended_at_the_next_start),

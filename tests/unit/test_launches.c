@@ -4,11 +4,13 @@
 
 #include "attest_child.h"
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "check.h"
 #include "keeper_kit.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -259,9 +261,10 @@ struct world {
 	struct seen s;
 	struct child c;
 	int ours, keeper; /* the two ends */
+	struct writ_audit *audit;
 };
 
-static void open_world(struct world *w)
+static void open_world_with(struct world *w, const char *audit)
 {
 	struct writ_err err = { 0 };
 	int pair[2];
@@ -270,10 +273,17 @@ static void open_world(struct world *w)
 	w->ours = pair[0];
 	w->keeper = pair[1];
 	assert_ok(writ_loop_new(&w->loop, &err), err);
+	if (audit)
+		assert_ok(writ_audit_open(audit, &w->audit, &err), err);
 	const struct writ_launches_config cfg = {
-		.loop = w->loop, .keeper = pair[0], .over = on_over, .arg = &w->s
+		.loop = w->loop, .keeper = pair[0], .over = on_over, .arg = &w->s, .audit = w->audit
 	};
 	assert_ok(writ_launches_new(&cfg, &w->ls, &err), err);
+}
+
+static void open_world(struct world *w)
+{
+	open_world_with(w, NULL);
 }
 
 static void close_world(struct world *w)
@@ -281,6 +291,8 @@ static void close_world(struct world *w)
 	child_end(&w->c);
 	writ_launches_free(w->ls);
 	writ_loop_free(w->loop);
+	if (w->audit)
+		writ_audit_close(w->audit);
 	if (w->keeper >= 0)
 		(void)close(w->keeper);
 }
@@ -425,6 +437,41 @@ static void an_end_that_finds_no_room_is_told_again(void **state)
 	close_world(&w);
 }
 
+static size_t count_in(const char *path, const char *word)
+{
+	struct writ_buf text = WRIT_BUF(65536);
+	size_t n = 0;
+	assert_int_equal(writ_fs_read(path, &text, NULL), WRIT_OK);
+	for (const char *p = writ_buf_cstr(&text); (p = strstr(p, word)); p++)
+		n++;
+	writ_buf_done(&text);
+	return n;
+}
+
+/* Who ran as whom, from when to when. */
+static void a_launch_is_in_the_audit_log(void **state)
+{
+	(void)state;
+	struct world w;
+	char path[] = "/tmp/writ-launches-XXXXXX";
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	close(fd);
+	open_world_with(&w, path);
+	start(&w);
+	const struct writ_keeper_ask q = asked(&w);
+	assert_int_equal(count_in(path, "run."), 0);
+	say(&w, WRIT_KEEPER_PUT, WRIT_OK, q.id);
+	assert_true(writ_loop_run_until(w.loop, &w.s.started, writ_mono_ms() + 5000));
+	assert_int_equal(count_in(path, "run.started"), 1);
+	writ_launch_drop(w.s.launch);
+	assert_int_equal(count_in(path, "run.ended"), 1);
+	assert_int_equal(count_in(path, q.id), 2);
+	assert_int_equal(count_in(path, "/agents/dev"), 2);
+	close_world(&w);
+	unlink(path);
+}
+
 static void there_is_room_for_so_many(void **state)
 {
 	(void)state;
@@ -460,6 +507,7 @@ int main(void)
 		T(a_command_that_ended_meanwhile_is_no_launch),
 		T(without_its_keeper_nothing_is_a_launch),
 		T(an_end_that_finds_no_room_is_told_again),
+		T(a_launch_is_in_the_audit_log),
 		T(there_is_room_for_so_many),
 	};
 	return cmocka_run_group_tests(tests, keeper_root_make, keeper_root_drop);
