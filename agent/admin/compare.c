@@ -2,12 +2,25 @@
 #include "admin/compare.h"
 
 #include "attest/shown.h"
+#include "base/mem.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define WORDS_MAX 64
 #define ALIAS     "spiffe_id"
+
+/* Groups and states: half of the machine has the same ones. */
+static bool tells(struct writ_str selector)
+{
+	static const struct writ_str common[] = { { "unix:gid:", 9 }, { "unix:group:", 11 },
+		{ "unix:supplementary_", 19 }, { "caps:", 5 }, { "seccomp:", 8 }, { "nnp:", 4 },
+		{ "ns:", 3 } };
+	for (size_t i = 0; i < WRIT_COUNT(common); i++)
+		if (writ_str_starts(selector, common[i]))
+			return false;
+	return true;
+}
 
 struct writ_score writ_score_of(
 	const struct writ_selectors *entry, const struct writ_selectors *have)
@@ -21,10 +34,12 @@ struct writ_score writ_score_of(
 		while (k < have->n &&
 			(order = writ_str_cmp(writ_selectors_at(have, k).text, want)) < 0)
 			k++;
-		if (k < have->n && order == 0)
+		if (k < have->n && order == 0) {
 			s.has++;
-		else
+			s.telling += tells(want);
+		} else {
 			s.missing++;
+		}
 	}
 	return s;
 }
@@ -35,7 +50,9 @@ int writ_score_cmp(struct writ_score a, struct writ_score b)
 		return a.is_alias ? 1 : -1;
 	if (a.missing != b.missing)
 		return a.missing < b.missing ? -1 : 1;
-	return a.has == b.has ? 0 : a.has > b.has ? -1 : 1;
+	if (a.has != b.has)
+		return a.has > b.has ? -1 : 1;
+	return a.telling == b.telling ? 0 : a.telling > b.telling ? -1 : 1;
 }
 
 /* --- kinds --- */

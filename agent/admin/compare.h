@@ -26,12 +26,14 @@ struct writ_part {
 
 struct writ_score {
 	size_t missing, has;
-	bool is_alias; /* it asks for a node: no process can have that */
+	size_t telling; /* of has: those that many processes have by chance are not */
+	bool is_alias;  /* it asks for a node: no process can have that */
 };
 
 struct writ_score writ_score_of(
 	const struct writ_selectors *entry, const struct writ_selectors *have);
-/* Below 0: a is the nearer one. Fewer missing, then more there; aliases of nodes last. */
+/* Below 0: a is the nearer one. Fewer missing, then more there, then more that tells; aliases of
+ * nodes last. */
 int writ_score_cmp(struct writ_score a, struct writ_score b);
 /* The i-th selector of a sealed set. */
 void writ_compare(const struct writ_selectors *entry, size_t i, const struct writ_have *have,

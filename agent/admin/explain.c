@@ -153,7 +153,7 @@ static bool add_candidate(struct explain *x, const struct ranked *r)
 	m->missing = (uint32_t)r->score.missing;
 	m->svid_ready = writ_entry_is_ready(e, writ_wall_s());
 	m->svid_expires_at = e->key ? e->not_after : 0;
-	m->on_demand = e->on_demand;
+	m->on_demand = !writ_cache_keeps(x->a->cfg.cache, e);
 	if (!r->score.missing)
 		m->shadowed_by = writ__admin_text(c, shadow_of(x, e));
 	if (!add_parts(x, e, m))

@@ -115,6 +115,8 @@ void writ_cache_watch(struct writ_cache *c, struct writ_entry *e);
 void writ_cache_unwatch(struct writ_cache *c, struct writ_entry *e);
 /* Has it an SVID that holds now? */
 bool writ_entry_is_ready(const struct writ_entry *e, int64_t now_s);
+/* Has it one, or will it have one without being asked for? Otherwise it gets one when it is. */
+bool writ_cache_keeps(const struct writ_cache *c, const struct writ_entry *e);
 
 /* All entries as they are now, as references: they outlive any change. *ret is owned; both go with
  * writ_cache_list_done. */

@@ -37,6 +37,11 @@ static bool is_wanted(const struct writ_cache *c, const struct writ_entry *e)
 	return e->watchers || e->key || (!e->on_demand && c->prefetched < c->cfg.prefetch_max);
 }
 
+bool writ_cache_keeps(const struct writ_cache *c, const struct writ_entry *e)
+{
+	return e->counted || is_wanted(c, e);
+}
+
 /* Keeps the number of entries that have an SVID, or will. */
 static void recount(struct writ_cache *c, struct writ_entry *e)
 {

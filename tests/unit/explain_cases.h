@@ -77,6 +77,14 @@ static const struct {
 		"systemd withheld: the cgroup cannot be read",
 		"writ entry create -parentID spiffe://td/spire/agent/a -spiffeID spiffe://td/NAME "
 		"-selector unix:uid:5" },
+	{ "a unit tells more than a group", "systemd:id:a.service unix:gid:0 unix:uid:0", NULL,
+		"unix:gid:0 unix:uid:7", "systemd:id:a.service unix:path:/a", "two", "unix:path:/a",
+		"", "", "writ entry update -entryID two -selector systemd:id:a.service" },
+	{ "an entry that shares no more than a group", "unix:gid:0 unix:uid:5", NULL,
+		"unix:gid:0 unix:uid:7", "unix:path:/a unix:uid:8", "one", "unix:uid:7",
+		"unix:uid:5", "",
+		"writ entry create -parentID spiffe://td/spire/agent/a -spiffeID spiffe://td/NAME "
+		"-selector unix:uid:5" },
 	{ "an attestor that failed", "unix:uid:5", "systemd: cannot read the cgroup",
 		"systemd:id:a.service unix:uid:5", "unix:uid:7", "one", "systemd:id:a.service", "",
 		"systemd: cannot read the cgroup", NULL },

@@ -316,7 +316,9 @@ static void test_beyond_the_limit_only_on_demand(void **state)
 	assert_int_equal(writ_cache_match(f.cache, &who, found, 4), 1);
 	struct writ_entry *e = found[0];
 	assert_false(writ_entry_is_ready(e, writ_wall_s()));
+	assert_false(writ_cache_keeps(f.cache, e));
 	writ_cache_watch(f.cache, e);
+	assert_true(writ_cache_keeps(f.cache, e));
 	assert_int_equal(feed(&f, 100), 1);
 	assert_true(writ_entry_is_ready(e, writ_wall_s()));
 	/* An entry that goes while it is watched stays readable, without its key. */
