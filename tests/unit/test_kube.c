@@ -172,6 +172,7 @@ static void put_pki(void)
 	writ_pem_add(&pem, "CERTIFICATE", writ_cert_der(ca).p, writ_cert_der(ca).n);
 	writ_free(put("ca.crt", writ_buf_cstr(&pem)));
 	writ_free(put("token", "pod-token\n"));
+	writ_free(put("empty", "\n"));
 	writ_buf_done(&pem);
 	writ_cert_unref(ca);
 	writ_key_unref(key);
@@ -208,6 +209,22 @@ static void test_a_kubeconfig_leads_to_one_server_that_is_checked(void **state)
 			WRIT_EUNSUP },
 		{ KUBECONFIG("https://api.test", CA, "\"client-certificate\":\"ca.crt\""),
 			"client-key", NULL, 0, WRIT_ENOENT },
+		{ KUBECONFIG("https://[::1]", CA, ""), "", "::1", 443, WRIT_OK },
+		{ KUBECONFIG("https://api.test:65535", CA, ""), "", "api.test", 65535, WRIT_OK },
+		{ KUBECONFIG("https://api.test:65536", CA, ""), "HOST:PORT", NULL, 0, WRIT_EINVAL },
+		{ KUBECONFIG("https://api.test:x", CA, ""), "HOST:PORT", NULL, 0, WRIT_EINVAL },
+		{ KUBECONFIG("https://:443", CA, ""), "HOST:PORT", NULL, 0, WRIT_EINVAL },
+		{ KUBECONFIG("https://", CA, ""), "HOST:PORT", NULL, 0, WRIT_EINVAL },
+		{ KUBECONFIG("https://[]:443", CA, ""), "HOST:PORT", NULL, 0, WRIT_EINVAL },
+		{ KUBECONFIG("https://[::1", CA, ""), "HOST:PORT", NULL, 0, WRIT_EINVAL },
+		{ KUBECONFIG("https://[::1]443", CA, ""), "HOST:PORT", NULL, 0, WRIT_EINVAL },
+		{ KUBECONFIG("https://[::1]/k8s", CA, ""), "HOST:PORT", NULL, 0, WRIT_EINVAL },
+		{ KUBECONFIG("https://api.test", CA, "\"auth-provider\":{}"), "plugin", NULL, 0,
+			WRIT_EUNSUP },
+		{ KUBECONFIG("https://api.test", CA, "\"tokenFile\":\"empty\""), "is empty", NULL,
+			0, WRIT_EINVAL },
+		{ KUBECONFIG("https://api.test", CA, "\"client-certificate\":\"absent\""),
+			"client certificate", NULL, 0, WRIT_ENOENT },
 		{ "apiVersion: v1\nkind: Config\n", "kubectl config view", NULL, 0, WRIT_EINVAL },
 		{ "{}", "current-context", NULL, 0, WRIT_EINVAL },
 	};
@@ -235,10 +252,46 @@ static void test_a_pod_uses_what_is_mounted(void **state)
 	put_pki();
 	assert_ok(writ_kube_config_load(NULL, dir, &c, &err), err);
 	assert_string_equal(c.host, "kubernetes.default.svc");
+	assert_int_equal(c.port, 443);
 	assert_true(writ_secret_eq(&c.bearer, "pod-token", 9));
 	writ_kube_config_done(&c);
 	assert_fails(writ_kube_config_load(NULL, "/nowhere", &c, &err), WRIT_ENOENT, err,
 		"has to be a pod");
+}
+
+/* They become parts of URLs, of IDs and of selectors. */
+static void test_names_and_uids_are_of_few_letters(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		bool is_name, is_uid;
+	} rows[] = {
+		{ "a", true, true },
+		{ "azAF09", false, true },
+		{ "az09-.x", true, false },
+		{ "0az9-AF", false, true },
+		{ "", false, false },
+		{ "-a", false, false },
+		{ ".a", false, false },
+		{ "a{", false, false },
+		{ "a~", false, false },
+		{ "a/b", false, false },
+		{ "a:b", false, false },
+		{ "aG", false, false },
+		{ "a\x80", false, false },
+	};
+	char text[WRIT_KUBE_NAME_MAX + 2];
+	for (size_t i = 0; i < WRIT_COUNT(rows); i++)
+		if (writ_kube_is_name(rows[i].text) != rows[i].is_name ||
+			writ_kube_is_uid(rows[i].text) != rows[i].is_uid)
+			fail_msg("'%s'", rows[i].text);
+	for (size_t n = 1; n < sizeof(text); n++) {
+		memset(text, 'a', n);
+		text[n] = 0;
+		assert_int_equal(writ_kube_is_name(text), n <= WRIT_KUBE_NAME_MAX);
+		assert_int_equal(writ_kube_is_uid(text), n <= WRIT_KUBE_UID_MAX);
+	}
 }
 
 int main(void)
@@ -246,6 +299,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tokens_that_cannot_hold_are_not_asked_about),
 		cmocka_unit_test(test_the_review_asks_for_our_audience),
+		cmocka_unit_test(test_names_and_uids_are_of_few_letters),
 		cmocka_unit_test(test_a_review_says_who_or_why_not),
 		cmocka_unit_test_setup_teardown(
 			test_a_kubeconfig_leads_to_one_server_that_is_checked, make_dir, drop_dir),

@@ -161,6 +161,7 @@ static const struct ids {
 	{ { SOMEONE, SOMEONE, 0 }, 0, { 0, 0, 0 }, SOMEONE },
 	{ { SOMEONE, 0, SOMEONE }, 0, { 0, 0, 0 }, SOMEONE },
 	{ { 0, SOMEONE, SOMEONE }, 0, { 0, 0, 0 }, SOMEONE },
+	{ { SOMEONE, 0, SOMEONE }, SOMEONE, { 0, 0, 0 }, SOMEONE },
 	{ { SOMEONE, SOMEONE, 0 }, 0, { 0, 0, 0 }, 0 },
 	{ { 0, 0, SOMEONE }, 0, { 0, 0, 0 }, 0 },
 	{ { SOMEONE, 0, 0 }, 0, { 0, 0, 0 }, 0 },
