@@ -200,6 +200,12 @@ static void print_explanation(const R(ExplainResponse) * r, bool all)
 			strpbrk(writ_buf_cstr(&fix), "\\\"") ? writ_buf_cstr(&fix)
 							     : writ_buf_cstr(&shown));
 	}
+	if (writ_mend_is_kept_out(r))
+		puts("fix       none: the entry means the main process, or a launch's, and not "
+		     "what "
+		     "that one starts;\n          a worker gets an entry of its own "
+		     "(proc:depth:N), a "
+		     "launch of its own, or writ run -children");
 	if (writ_str_starts(writ_buf_str(&fix), WRIT_STR("writ entry update")))
 		puts("          it changes that entry: what has its identity now, and does not "
 		     "match "

@@ -170,10 +170,23 @@ static void new_entry(const R(ExplainResponse) * r, struct writ_buf *out)
 		add_selector(out, r->found[i]->selector);
 }
 
+bool writ_mend_is_kept_out(const R(ExplainResponse) * r)
+{
+	const R(Candidate) *e = r->matches ? NULL : nearest(r);
+	for (size_t i = 0; e && i < e->n_parts; i++) {
+		const R(Part) *p = e->parts[i];
+		if (!p->has && !p->instead[0] &&
+			(strncmp(p->selector, "proc:", 5) == 0 ||
+				strncmp(p->selector, "run:", 4) == 0))
+			return true;
+	}
+	return false;
+}
+
 size_t writ_mend(const R(ExplainResponse) * r, struct writ_buf *out)
 {
 	const R(Candidate) *e = nearest(r);
-	if (r->matches || !r->synced || !r->n_found)
+	if (r->matches || !r->synced || !r->n_found || writ_mend_is_kept_out(r))
 		return 0;
 	if (e && (!drops(e) || keeps_boundary(e)))
 		return mend_entry(r, e, out);

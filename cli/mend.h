@@ -8,6 +8,10 @@
 
 #include "writ/agent/v1/admin.pb-c.h"
 
+/* Does the nearest entry keep this process out on purpose: does it want the main process, or a
+ * launch, and this is what such a one started? Then there is no command: one that left the selector
+ * out would give every child the identity. */
+bool writ_mend_is_kept_out(const Writ__Agent__V1__ExplainResponse *r);
 /* Appends the command, fit to be pasted into a shell; nothing when none would help or none is
  * needed. Returns how many of the entry's selectors it leaves out, since the process has nothing
  * like them. */

@@ -85,6 +85,17 @@ static const struct {
 		"unix:uid:5", "",
 		"writ entry create -parentID spiffe://td/spire/agent/a -spiffeID spiffe://td/NAME "
 		"-selector unix:uid:5" },
+	{ "a child of the main process", "systemd:id:a.service unix:uid:5",
+		"proc:main and proc:depth withheld: process 8 is not the first of its cgroup",
+		"proc:main:true systemd:id:a.service", "unix:uid:7", "one", "proc:main:true", "",
+		"proc:main and proc:depth withheld: process 8", "" },
+	{ "a worker that is further down", "proc:depth:2 systemd:id:a.service", NULL,
+		"proc:depth:1 systemd:id:a.service", "unix:uid:7", "one", "proc:depth:1",
+		"proc:depth:2", "",
+		"writ entry update -entryID one -selector proc:depth:2 -selector "
+		"systemd:id:a.service" },
+	{ "a child of a launch", "unix:uid:5", NULL, "run:as:/agents/a unix:uid:5", "unix:uid:7",
+		"one", "run:as:/agents/a", "", "only what writ run starts has this", "" },
 	{ "an attestor that failed", "unix:uid:5", "systemd: cannot read the cgroup",
 		"systemd:id:a.service unix:uid:5", "unix:uid:7", "one", "systemd:id:a.service", "",
 		"systemd: cannot read the cgroup", NULL },
