@@ -177,8 +177,8 @@ static void read_parts(const struct writ_pin *pin, const struct writ_ns_self *se
 	if (e != 0)
 		s->exe = (struct writ_exe){ .dev = 0 };
 	s->withheld[WRIT_PART_EXE] = (uint64_t)e;
-	/* After exe: whoever made it name another file did so in a user namespace of his own, and
-	 * is still there. */
+	/* After exe: who makes it name another file does so as root of a user namespace, and is
+	 * still there; unless that was somebody else who has his memory, see docs/attacks.md. */
 	read_namespaces(pin, self, s);
 	e = writ_pin_read(pin, "auxv", x->auxv, sizeof(x->auxv), &x->auxv_n);
 	/* Opening auxv of another user's process works and reads as empty; that is no answer
