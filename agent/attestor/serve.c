@@ -26,6 +26,8 @@ static const struct writ_lanes_limits limits = { .threads = 64,
 	.threads_a_key = 2,
 	.waiting = 4096,
 	.waiting_a_key = 256,
+	.threads_a_family = 4,
+	.waiting_a_family = 1024,
 	.deadline_ms = WRIT_ATTESTOR_DEADLINE_MS };
 
 /* What was seen at one look. */
@@ -208,6 +210,8 @@ static void start_job(struct attestor *a, struct look *l, uint64_t id, unsigned 
 	w->job = (struct writ_lane_job){
 		.key = l->snapshot.uid, .work = work, .done = worked, .drop = drop
 	};
+	/* The uids of a range that one user was given are one user: see lib/front/source.h. */
+	w->job.family = l->snapshot.uid >> 16;
 	l->jobs++;
 	writ_follow(&a->follow, WRIT_FOLLOW_NOBODY);
 	writ_lanes_run(a->lanes, &w->job);

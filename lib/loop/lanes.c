@@ -14,7 +14,9 @@
 
 enum state { WAITING = 1, RUNNING, FINISHED };
 
-struct customer {
+#define FAMILY (UINT64_C(1) << 63) /* their numbers are apart from those of customers */
+
+struct customer { /* or a family of them */
 	uint64_t key;
 	unsigned running, waiting;
 };
@@ -60,13 +62,56 @@ static void settle(struct writ_lanes *l, struct customer *c)
 	writ_free(c);
 }
 
-static void leave_queue(struct writ_lanes *l, struct writ_lane_job *j)
+/* Those that a job is counted in: how many. */
+static size_t counted_in(
+	struct writ_lanes *l, const struct writ_lane_job *j, struct customer *ret[2])
 {
-	struct customer *c = customer_of(l, j->key);
+	ret[0] = customer_of(l, j->key);
+	if (!j->family)
+		return 1;
+	ret[1] = customer_of(l, FAMILY | j->family);
+	return 2;
+}
+
+/* Adds to what runs and waits. The last job of a customer ends him. */
+static void count(struct writ_lanes *l, const struct writ_lane_job *j, int running, int waiting)
+{
+	struct customer *c[2];
+	size_t n = counted_in(l, j, c);
+	for (size_t i = 0; i < n; i++) {
+		c[i]->running += (unsigned)running;
+		c[i]->waiting += (unsigned)waiting;
+		settle(l, c[i]);
+	}
+	l->n_waiting += (unsigned)waiting;
+}
+
+static bool is_full(unsigned n, unsigned max)
+{
+	return max && n >= max;
+}
+
+static void leave_queue(struct writ_lanes *l, struct writ_lane_job *j, int running)
+{
 	writ_list_remove(&j->queue);
-	l->n_waiting--;
-	c->waiting--;
-	settle(l, c);
+	count(l, j, running, -1);
+}
+
+static bool has_lane(struct writ_lanes *l, const struct writ_lane_job *j)
+{
+	struct customer *c[2];
+	size_t n = counted_in(l, j, c);
+	return !is_full(c[0]->running, l->limits.threads_a_key) &&
+		(n < 2 || !is_full(c[1]->running, l->limits.threads_a_family));
+}
+
+static bool may_wait(struct writ_lanes *l, const struct writ_lane_job *j)
+{
+	struct customer *c[2];
+	size_t n = counted_in(l, j, c);
+	return l->n_waiting < l->limits.waiting &&
+		!is_full(c[0]->waiting, l->limits.waiting_a_key) &&
+		(n < 2 || !is_full(c[1]->waiting, l->limits.waiting_a_family));
 }
 
 /* --- threads --- */
@@ -76,11 +121,9 @@ static struct writ_lane_job *pick(struct writ_lanes *l)
 {
 	WRIT_LIST_EACH (it, &l->waiting) {
 		struct writ_lane_job *j = writ_container(it, struct writ_lane_job, queue);
-		struct customer *c = customer_of(l, j->key);
-		if (c->running >= l->limits.threads_a_key)
+		if (!has_lane(l, j))
 			continue;
-		c->running++; /* first: leaving the queue must not end the customer */
-		leave_queue(l, j);
+		leave_queue(l, j, 1);
 		j->state = RUNNING;
 		return j;
 	}
@@ -114,9 +157,7 @@ static void *run_thread(void *arg)
 		(void)pthread_mutex_unlock(&l->lock);
 		j->work(j);
 		(void)pthread_mutex_lock(&l->lock);
-		struct customer *c = customer_of(l, j->key);
-		c->running--;
-		settle(l, c);
+		count(l, j, -1, 0);
 		finish(l, j);
 	}
 	l->n_ended++;
@@ -195,7 +236,7 @@ static void on_deadline(void *arg)
 		(void)pthread_mutex_lock(&l->lock);
 		int state = j->state;
 		if (state == WAITING)
-			leave_queue(l, j);
+			leave_queue(l, j, 0);
 		(void)pthread_mutex_unlock(&l->lock);
 		if (state == FINISHED) /* in time after all: the ring has it */
 			break;
@@ -243,15 +284,13 @@ void writ_lanes_run(struct writ_lanes *l, struct writ_lane_job *j)
 	writ_list_init(&j->queue);
 	writ_list_push(&l->told_nobody, &j->node);
 	(void)pthread_mutex_lock(&l->lock);
-	struct customer *c = customer_of(l, j->key);
-	j->refused = l->n_waiting >= l->limits.waiting || c->waiting >= l->limits.waiting_a_key;
+	j->refused = !may_wait(l, j);
 	if (j->refused) {
-		settle(l, c);
+		count(l, j, 0, 0);
 		finish(l, j);
 	} else {
 		j->state = WAITING;
-		c->waiting++;
-		l->n_waiting++;
+		count(l, j, 0, 1);
 		writ_list_push(&l->waiting, &j->queue);
 		add_thread(l);
 		(void)pthread_cond_signal(&l->work);
@@ -297,7 +336,7 @@ void writ_lanes_free(struct writ_lanes *l, int64_t patience_ms)
 	while (!writ_list_empty(&l->waiting)) {
 		struct writ_list *node = l->waiting.next;
 		struct writ_lane_job *j = writ_container(node, struct writ_lane_job, queue);
-		leave_queue(l, j);
+		leave_queue(l, j, 0);
 		writ_list_push(&l->finished, node);
 	}
 	bool all = await_threads(l, patience_ms);

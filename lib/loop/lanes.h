@@ -13,12 +13,14 @@ struct writ_lanes_limits {
 	unsigned threads_a_key; /* at most, of one customer */
 	unsigned waiting;       /* jobs that have no thread yet */
 	unsigned waiting_a_key;
+	/* The same of all customers of one family together: one user who is many. 0: no limit. */
+	unsigned threads_a_family, waiting_a_family;
 	int64_t deadline_ms; /* from the moment a job is handed over */
 };
 
 /* Embedded in the caller's object, which lives until drop(). */
 struct writ_lane_job {
-	uint64_t key;
+	uint64_t key, family;                  /* family 0: none */
 	void (*work)(struct writ_lane_job *j); /* on a thread of the lanes */
 	/* On the loop, once, never inside writ_lanes_run. WRIT_OK: work() is done. WRIT_ETIMEOUT:
 	 * it may still run, or never ran. WRIT_EBUSY: too many wait, work() never runs. */

@@ -55,6 +55,8 @@ static void enter(struct world *w, int64_t deadline_ms)
 		.threads_a_key = 2,
 		.waiting = 6,
 		.waiting_a_key = 4,
+		.threads_a_family = 3,
+		.waiting_a_family = 2,
 		.deadline_ms = deadline_ms };
 	assert_int_equal(writ_loop_new(&w->loop, NULL), WRIT_OK);
 	assert_int_equal(writ_lanes_new(w->loop, &limits, &w->lanes, NULL), WRIT_OK);
@@ -69,12 +71,19 @@ static void leave(struct world *w)
 	close(w->pipe[1]);
 }
 
-static void start(struct world *w, struct item *i, uint64_t key, bool hangs)
+static void start_of(struct world *w, struct item *i, uint64_t key, uint64_t family, bool hangs)
 {
 	*i = (struct item){ .fd = hangs ? w->pipe[0] : -1 };
-	i->job = (struct writ_lane_job){ .key = key, .work = work, .done = done, .drop = drop };
+	i->job = (struct writ_lane_job){
+		.key = key, .family = family, .work = work, .done = done, .drop = drop
+	};
 	writ_lanes_run(w->lanes, &i->job);
 	assert_false(i->told);
+}
+
+static void start(struct world *w, struct item *i, uint64_t key, bool hangs)
+{
+	start_of(w, i, key, 0, hangs);
 }
 
 static void await(struct world *w, const bool *flag)
@@ -137,6 +146,35 @@ static void one_customers_hanging_work_does_not_hold_up_another(void **state)
 		assert_false(bad[i].worked);
 	release(&w, 6);
 	for (size_t i = 0; i < 6; i++)
+		await(&w, &bad[i].dropped);
+	leave(&w);
+}
+
+/* Each of them has as little as a customer may have, and together they have not all. */
+static void a_family_of_customers_does_not_hold_up_others(void **state)
+{
+	(void)state;
+	struct world w;
+	struct item bad[6], good[4];
+	enter(&w, 60000);
+	for (size_t i = 0; i < WRIT_COUNT(bad); i++) {
+		start_of(&w, &bad[i], 100 + i, 1, true);
+		if (i < 3) { /* who came before the next one has a thread by then */
+			start(&w, &good[0], 200, false);
+			await(&w, &good[0].dropped);
+		}
+	}
+	await(&w, &bad[5].dropped); /* three have threads, two wait */
+	assert_int_equal(bad[5].fate, WRIT_EBUSY);
+	for (size_t i = 0; i < WRIT_COUNT(good); i++) {
+		start_of(&w, &good[i], 200 + i, i % 2 ? 2 : 0, false);
+		await(&w, &good[i].dropped);
+		assert_int_equal(good[i].fate, WRIT_OK);
+	}
+	for (size_t i = 0; i < 5; i++)
+		assert_false(bad[i].worked || bad[i].told);
+	release(&w, 5);
+	for (size_t i = 0; i < 5; i++)
 		await(&w, &bad[i].dropped);
 	leave(&w);
 }
@@ -207,6 +245,7 @@ int main(void)
 		cmocka_unit_test(work_is_done_and_dropped),
 		cmocka_unit_test(what_hangs_is_told_late_and_dropped_when_it_comes_back),
 		cmocka_unit_test(one_customers_hanging_work_does_not_hold_up_another),
+		cmocka_unit_test(a_family_of_customers_does_not_hold_up_others),
 		cmocka_unit_test(what_waits_behind_hanging_work_never_runs),
 		cmocka_unit_test(too_many_that_wait_are_refused),
 		cmocka_unit_test(an_end_drops_what_waits_and_leaves_what_hangs),
