@@ -343,7 +343,14 @@ writ_rc writ_snapshot_recheck(
 		return rc;
 	struct writ_exe exe = { .dev = 0 };
 	int e = writ_exe_stat(pin->dirfd, "exe", &exe);
-	if ((uint64_t)e != s->withheld[WRIT_PART_EXE] || !same_exe(&exe, &s->exe))
+	if ((uint64_t)e != s->withheld[WRIT_PART_EXE] || exe.dev != s->exe.dev ||
+		exe.ino != s->exe.ino)
 		return changed(s, "exe", err);
-	return writ_pin_alive(pin, err);
+	rc = writ_pin_alive(pin, err);
+	if (rc != WRIT_OK || same_exe(&exe, &s->exe))
+		return rc;
+	return writ_fail(err, WRIT_EEXPIRED,
+		"the file of the program of process %llu was changed, linked or removed while the "
+		"process was being identified: call again",
+		(unsigned long long)s->pid);
 }

@@ -74,7 +74,8 @@ WRIT_MUST writ_rc writ_snapshot_same(
 	const struct writ_snapshot *a, const struct writ_snapshot *b, struct writ_err *err);
 /* Reads IDs, exe and auxv again (and the state where exe cannot tell it), without allocating, and
  * compares them with s; last of all asks whether the process still runs. The check to make directly
- * before keys are handed out. */
+ * before keys are handed out. WRIT_EEXPIRED: it is that program, but of its file not all is as it
+ * was (somebody made a link to it, an upgrade removed it); who wants to know looks again. */
 WRIT_MUST writ_rc writ_snapshot_recheck(
 	const struct writ_pin *pin, const struct writ_snapshot *s, struct writ_err *err);
 /* The same for where it runs, its namespaces and cgroup, on which selectors of unit, container and

@@ -13,6 +13,7 @@
 #define NEXT_WAIT_MS  1000  /* the same on a stream that has something already */
 #define PATIENCE_MS   200
 #define SWEEP_TURN    64
+#define AGAIN_MAX     3 /* looks for one message */
 
 static void unwatch(struct stream *s)
 {
@@ -117,6 +118,7 @@ static void deliver(struct stream *s)
 		return;
 	}
 	s->sent = s->sending = true;
+	s->again = 0;
 	remember(s);
 }
 
@@ -217,7 +219,7 @@ static void deny_caller(struct stream *s, writ_rc rc, const struct writ_err *err
 
 static void have_facts(struct stream *s, struct writ_facts *facts)
 {
-	if (!s->facts)
+	if (!s->facts && !s->sent)
 		writ_metric_observe_us(&s->w->attest_seconds, writ_mono_us() - s->started_us);
 	writ_facts_ref(facts);
 	writ_facts_unref(s->facts);
@@ -235,18 +237,23 @@ static void on_attested(struct writ_attest_wait *w, writ_rc rc, const struct wri
 		deny_caller(s, rc, err);
 }
 
-/* What was known of the program before it called may be out of date: it is looked at once more. */
-static bool look_again(struct stream *s)
+/* Is another look worth it, after a check that failed? */
+static bool may_look_again(struct stream *s, writ_rc rc)
 {
-	if (!s->known_before)
-		return false;
-	s->known_before = false;
+	/* What was known of the program before it called may be out of date. */
+	bool old = rc == WRIT_EUNAUTH && !s->sent && s->known_before;
+	s->known_before = s->known_before && !old;
+	/* It is the same program, with whose file somebody does something. */
+	return old || (rc == WRIT_EEXPIRED && s->again++ < AGAIN_MAX);
+}
+
+static void look_again(struct stream *s)
+{
 	writ_caller_outdated(s->caller, s->facts);
 	writ_facts_unref(writ_steal(s->facts));
 	struct writ_facts *f = writ_caller_attest(s->caller, wanted(s), &s->wait);
 	if (f) /* another stream was faster */
 		have_facts(s, f);
-	return true;
 }
 
 static void on_proved(void *arg, writ_rc rc, const struct writ_err *err)
@@ -259,10 +266,12 @@ static void on_proved(void *arg, writ_rc rc, const struct writ_err *err)
 		s->proven = true;
 		look_at(s);
 		s->proven = false;
-	} else if (rc == WRIT_ETIMEOUT && s->sent) {
+	} else if (may_look_again(s, rc)) {
+		look_again(s);
+	} else if (rc == WRIT_EEXPIRED || (rc == WRIT_ETIMEOUT && s->sent)) {
 		/* It may stand still for good reasons; who comes again is served again. */
 		fail(s, WRIT_EUNAVAIL, err->msg);
-	} else if (rc != WRIT_EUNAUTH || s->sent || !look_again(s)) {
+	} else {
 		deny_caller(s, rc, err);
 	}
 }

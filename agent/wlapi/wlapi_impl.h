@@ -30,6 +30,7 @@ struct stream {
 	bool run_child;    /* in a launch that does not mean it */
 	bool known_before; /* facts are older than this stream */
 	bool proven;       /* in this very turn of the loop */
+	unsigned again;    /* looks since the last message, for what was known had expired */
 	uint64_t round;    /* of w when it was looked at last */
 	int64_t started_us, wait_until_ms;
 	struct writ_entry **entries; /* watched; owned array */

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -376,6 +377,52 @@ static void change_user(int go, int ready, void *arg)
 	child_wait(go);
 }
 
+static void copy_file(const char *from, const char *to)
+{
+	int in = open(from, O_RDONLY | O_CLOEXEC);
+	int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+	assert_true(in >= 0 && out >= 0);
+	ssize_t n;
+	while ((n = sendfile(out, in, NULL, 1 << 20)) > 0)
+		;
+	assert_int_equal(n, 0);
+	close(in);
+	close(out);
+}
+
+/* A link more, an upgrade that removes the file: the program is the same, what was seen is not. */
+static void what_is_done_to_the_programs_file_is_told_from_another_program(void **state)
+{
+	(void)state;
+	char dir[] = "/tmp/writ-test-exe-XXXXXX", program[64], more[64];
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(program, sizeof(program), "%s/sleep", dir);
+	(void)snprintf(more, sizeof(more), "%s/more", dir);
+	copy_file(SLEEP, program);
+	struct child c = child_start(child_exec, program);
+	child_go(&c);
+	child_await_end_of_file(&c);
+	struct writ_pin pin;
+	struct writ_snapshot s;
+	struct writ_err err;
+	pin_child(&c, &pin);
+	take(&pin, &s);
+	assert_int_equal(writ_snapshot_recheck(&pin, &s, &err), WRIT_OK);
+	assert_int_equal(link(program, more), 0);
+	assert_int_equal(writ_snapshot_recheck(&pin, &s, &err), WRIT_EEXPIRED);
+	assert_non_null(strstr(err.msg, "changed, linked or removed"));
+	writ_snapshot_done(&s);
+	take(&pin, &s);
+	assert_int_equal(writ_snapshot_recheck(&pin, &s, &err), WRIT_OK);
+	assert_int_equal(unlink(program), 0);
+	assert_int_equal(unlink(more), 0);
+	assert_int_equal(writ_snapshot_recheck(&pin, &s, &err), WRIT_EEXPIRED);
+	writ_snapshot_done(&s);
+	writ_pin_close(&pin);
+	child_end(&c);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 static void a_changed_user_is_refused(void **state)
 {
 	(void)state;
@@ -551,6 +598,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_zombie_is_refused),
 		cmocka_unit_test(a_process_without_its_main_thread_is_refused),
 		cmocka_unit_test(ids_come_from_status_where_the_pidfd_has_none),
+		cmocka_unit_test(what_is_done_to_the_programs_file_is_told_from_another_program),
 		cmocka_unit_test(a_changed_user_is_refused),
 		cmocka_unit_test(a_process_that_left_our_namespaces_is_seen),
 		cmocka_unit_test(a_process_that_left_its_cgroup_is_seen),

@@ -315,6 +315,42 @@ static void test_a_stream_gets_every_change(void **state)
 	stop(&f);
 }
 
+/* As who links to it, or changes its owner, does. */
+static void touch_program(void)
+{
+	struct stat before, now;
+	assert_int_equal(stat("/proc/self/exe", &before), 0);
+	do {
+		assert_int_equal(chmod("/proc/self/exe", before.st_mode & 07777), 0);
+		assert_int_equal(stat("/proc/self/exe", &now), 0);
+	} while (now.st_ctim.tv_sec == before.st_ctim.tv_sec &&
+		now.st_ctim.tv_nsec == before.st_ctim.tv_nsec);
+}
+
+static void test_what_is_done_to_the_file_of_a_program_does_not_end_its_stream(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct probe p;
+	start(&f);
+	set_bundle(&f);
+	put(&f, "b", 0, "");
+	(void)fetch(&f, &p);
+	quiet(&f, &p);
+	touch_program(); /* it was looked at before */
+	feed(&f, "chain-1");
+	moved(&f, &p);
+	for (int i = 0; i < 10; i++) {
+		touch_program();
+		set_bundle(&f);
+		moved(&f, &p);
+	}
+	assert_false(p.ended);
+	assert_int_equal(p.messages, 11);
+	writ_pb_free(&p.svids->base);
+	stop(&f);
+}
+
 static void test_bundles_are_sent_once_for_each_change(void **state)
 {
 	(void)state;
@@ -565,6 +601,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_header_is_exactly_one_true),
 		cmocka_unit_test(test_a_stream_gets_every_change),
+		cmocka_unit_test(
+			test_what_is_done_to_the_file_of_a_program_does_not_end_its_stream),
 		cmocka_unit_test(test_bundles_are_sent_once_for_each_change),
 		cmocka_unit_test(test_who_matches_nothing_is_denied_with_a_trace),
 		cmocka_unit_test(test_before_the_first_sync_calls_wait_and_health_says_so),
