@@ -286,6 +286,69 @@ static void who_never_answers_the_ping_is_refused(void **state)
 	stop(&f);
 }
 
+/* As if each process that was looked at were another one by now. */
+static void forget_who_was_seen(struct fixture *f)
+{
+	for (uint64_t handle = 1; handle < 16; handle++)
+		writ_attest_link_let_go(f->attestor.link, geteuid(), handle);
+}
+
+static void who_is_another_one_at_the_proof_is_refused(void **state)
+{
+	(void)state;
+	struct fixture f;
+	start(&f);
+	pump(&f, &f.pings, WAIT_MS);
+	forget_who_was_seen(&f);
+	answer(&f);
+	pump(&f, &f.ends, WAIT_MS);
+	assert_int_equal(f.data, 0);
+	assert_int_equal(f.ends, 1);
+	assert_true(f.is_told);
+	assert_int_equal(writ_wlapi_stats(f.w).denied_attest, 1);
+	stop(&f);
+}
+
+/* A program that ran another one and calls again is a caller as any: what was known is out of date.
+ */
+static void what_was_known_before_is_looked_at_once_more(void **state)
+{
+	(void)state;
+	struct fixture f;
+	start(&f);
+	f.answers = true;
+	pump(&f, &f.data, WAIT_MS);
+	assert_int_equal(f.data, 1);
+	close(f.fd);
+	f.n = f.pings = f.data = 0;
+	forget_who_was_seen(&f);
+	ask(&f);
+	pump(&f, &f.data, WAIT_MS);
+	assert_int_equal(f.data, 1);
+	assert_int_equal(f.pings, 2);
+	assert_int_equal(writ_wlapi_stats(f.w).denied_attest, 0);
+	stop(&f);
+}
+
+static void what_changes_during_the_proof_waits_for_it(void **state)
+{
+	(void)state;
+	struct fixture f;
+	start(&f);
+	pump(&f, &f.pings, WAIT_MS);
+	on_changed(&f);
+	pump(&f, &f.data, 50);
+	assert_int_equal(f.data, 0);
+	answer(&f);
+	pump(&f, &f.data, WAIT_MS);
+	const size_t none = 0;
+	pump(&f, &none, 50);
+	assert_int_equal(f.pings, 1);
+	assert_int_equal(f.data, 1);
+	assert_int_equal(f.ends, 0);
+	stop(&f);
+}
+
 static void an_answer_to_another_ping_is_none(void **state)
 {
 	(void)state;
@@ -308,6 +371,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys_leave_when_the_ping_is_answered),
 		cmocka_unit_test(who_never_answers_the_ping_is_refused),
+		cmocka_unit_test(who_is_another_one_at_the_proof_is_refused),
+		cmocka_unit_test(what_was_known_before_is_looked_at_once_more),
+		cmocka_unit_test(what_changes_during_the_proof_waits_for_it),
 		cmocka_unit_test(an_answer_to_another_ping_is_none),
 	};
 	struct writ_err err;
