@@ -115,6 +115,8 @@ static void print_part(const R(Part) * p)
 		printf("    it has %u other%s of this kind", p->others, p->others == 1 ? "" : "s");
 	else if (p->why[0])
 		printf("    %s", writ_safe(p->why));
+	else if (!p->has)
+		fputs("    it has none of this kind", stdout);
 	putchar('\n');
 }
 

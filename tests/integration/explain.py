@@ -211,6 +211,8 @@ echo $n"""
             s.kill()
 
     def test_selectors_alone_are_explained(self):
+        text = self.operator("explain", "-selector", "unix:uid:50003", "-all")
+        self.assertRegex(text, r"missing  unix:path:\S+    it has none of this kind\n")
         answer = self.asked("explain", "-selector", "unix:uid:50003", "-selector", "unix:path:/opt/foreign/agent")
         self.assertEqual(answer["verdict"], "match")
         self.assertEqual(answer["entries"][0]["spiffe_id"], f"{FOREIGN}3")
