@@ -46,6 +46,9 @@ static void a_broken_stat_is_refused(void **state)
 {
 	static const char *const bad[] = { "", "42", "42 (a", "42 (a)", "42 (a) R", "(a) R 7" AFTER,
 		"0 (a) R 7" AFTER, "42 a) R 7" AFTER, "42 (a) 5 7" AFTER, "42 (a) R x" AFTER,
+		"42 (a)xR 7" AFTER, "42 (a) Rx7" AFTER, "42 (a) { 7" AFTER, "42 (a) [ 7" AFTER,
+		"42 (a) ` 7" AFTER, "42 (a) @ 7" AFTER,
+		"42 (a) R 7 1  3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19\n",
 		"42 (a) R 7 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17",
 		"42 (a) R 7 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 99999999999999999999\n",
 		"42 (a) R 7 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 -1\n" };
@@ -148,6 +151,55 @@ static void a_bad_selector_is_refused(void **state)
 		assert_int_equal(writ_selectors_add_text(&s, writ_cstr(many), NULL), WRIT_OK);
 	}
 	assert_int_equal(writ_selectors_add_text(&s, WRIT_STR("one:more"), NULL), WRIT_ELIMIT);
+}
+
+static void a_selector_has_a_size(void **state)
+{
+	static char text[WRIT_SELECTOR_VALUE_MAX + 1];
+	struct writ_selectors s;
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	writ_selectors_init(&s);
+	const struct writ_str a = WRIT_STR("a");
+	struct writ_str type = writ_strn(text, WRIT_SELECTOR_TYPE_MAX);
+	struct writ_str value = writ_strn(text, WRIT_SELECTOR_VALUE_MAX);
+	assert_int_equal(writ_selectors_add(&s, type, a, NULL), WRIT_OK);
+	assert_int_equal(writ_selectors_add(&s, a, value, NULL), WRIT_OK);
+	type.n++;
+	value.n++;
+	assert_int_equal(writ_selectors_add(&s, type, a, NULL), WRIT_EINVAL);
+	assert_int_equal(writ_selectors_add(&s, a, value, NULL), WRIT_EINVAL);
+	assert_int_equal(writ_selectors_add(&s, WRIT_STR("\xff"), a, NULL), WRIT_EINVAL);
+	value.n--;
+	writ_rc rc = WRIT_OK;
+	for (size_t n = 0; rc == WRIT_OK && n < WRIT_SELECTORS_MAX; n++)
+		rc = writ_selectors_add(&s, a, value, NULL);
+	assert_int_equal(rc, WRIT_ELIMIT);
+	assert_true(s.n < WRIT_SELECTORS_MAX && s.bytes.n <= WRIT_SELECTORS_BYTES);
+	writ_selectors_seal(&s); /* what is in it is whole */
+	assert_int_equal(s.n, 2);
+	writ_selectors_done(&s);
+}
+
+static void sets_are_equal_when_each_has_all_of_the_other(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		bool equal;
+	} rows[] = { { "", "", true }, { "a:1", "a:1", true }, { "b:1 a:1", "a:1 b:1", true },
+		{ "", "a:1", false }, { "a:1", "b:1", false }, { "a:1", "a:1 b:1", false },
+		{ "a:1 b:1", "a:1 c:1", false } };
+	(void)state;
+	for (size_t i = 0; i < WRIT_COUNT(rows); i++) {
+		struct writ_selectors a, b;
+		fill(&a, rows[i].a);
+		fill(&b, rows[i].b);
+		assert_int_equal(writ_selectors_eq(&a, &b), rows[i].equal);
+		assert_int_equal(writ_selectors_eq(&b, &a), rows[i].equal);
+		assert_int_equal(writ_selectors_hash(&a) == writ_selectors_hash(&b), rows[i].equal);
+		writ_selectors_done(&a);
+		writ_selectors_done(&b);
+	}
 }
 
 static void a_request_survives_the_wire(void **state)
@@ -314,6 +366,8 @@ int main(void)
 		cmocka_unit_test(an_entry_matches_when_the_caller_has_all_of_it),
 		cmocka_unit_test(selectors_are_sorted_and_single),
 		cmocka_unit_test(a_bad_selector_is_refused),
+		cmocka_unit_test(a_selector_has_a_size),
+		cmocka_unit_test(sets_are_equal_when_each_has_all_of_the_other),
 		cmocka_unit_test(a_request_survives_the_wire),
 		cmocka_unit_test(an_answer_survives_the_wire),
 		cmocka_unit_test(the_agent_does_not_start_in_a_foreign_namespace),
