@@ -15,9 +15,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define WAIT_MS  15000
@@ -127,12 +129,12 @@ static void transmit(struct fixture *f, const struct writ_buf *b)
 	assert_int_equal(send(f->fd, b->p, b->n, MSG_NOSIGNAL), (ssize_t)b->n);
 }
 
-static void ask(struct fixture *f)
+/* By whichever process calls it: that is the one who asks. */
+static void connect_and_ask(struct fixture *f)
 {
 	struct writ_buf b = WRIT_BUF(4096), h = WRIT_BUF(2048);
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	(void)snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", f->path);
-	f->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(connect(f->fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
 	header(&h, ":method", "POST");
 	header(&h, ":scheme", "http");
@@ -148,6 +150,12 @@ static void ask(struct fixture *f)
 	transmit(f, &b);
 	writ_buf_done(&b);
 	writ_buf_done(&h);
+}
+
+static void ask(struct fixture *f)
+{
+	f->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	connect_and_ask(f);
 }
 
 static void answer(struct fixture *f)
@@ -198,7 +206,7 @@ static void pump(struct fixture *f, const size_t *what, int64_t ms)
 	}
 }
 
-static void start(struct fixture *f)
+static void start_server(struct fixture *f)
 {
 	struct writ_err err = { 0 };
 	*f = (struct fixture){ .path = writ_fs_join(dir, "pub/api.sock"), .fd = -1 };
@@ -222,7 +230,12 @@ static void start(struct fixture *f)
 	assert_ok(writ_wlapi_start(&cfg, &f->w, &err), err);
 	set_bundle(f);
 	put_entry(f);
+}
+
+static void start(struct fixture *f)
+{
 	const size_t none = 0;
+	start_server(f);
 	ask(f);
 	pump(f, &none, 20);
 	feed(f, "chain");
@@ -349,6 +362,34 @@ static void what_changes_during_the_proof_waits_for_it(void **state)
 	stop(&f);
 }
 
+/* Somebody else holds the socket still: there is nobody left whom it speaks for. */
+static void with_its_process_a_connection_ends(void **state)
+{
+	(void)state;
+	struct fixture f;
+	start_server(&f);
+	f.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		connect_and_ask(&f);
+		for (;;)
+			pause();
+	}
+	const size_t none = 0;
+	for (int i = 0; i < 500 && writ_wlapi_stats(f.w).streams == 0; i++)
+		(void)writ_loop_run_until(f.loop, &(bool){ false }, writ_mono_ms() + 10);
+	assert_int_equal(writ_wlapi_stats(f.w).streams, 1);
+	feed(&f, "chain");
+	pump(&f, &f.pings, WAIT_MS);
+	assert_false(f.closed);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	pump(&f, &none, PROOF_MS / 2);
+	assert_true(f.closed);
+	assert_int_equal(f.data, 0);
+	stop(&f);
+}
+
 static void an_answer_to_another_ping_is_none(void **state)
 {
 	(void)state;
@@ -374,6 +415,7 @@ int main(void)
 		cmocka_unit_test(who_is_another_one_at_the_proof_is_refused),
 		cmocka_unit_test(what_was_known_before_is_looked_at_once_more),
 		cmocka_unit_test(what_changes_during_the_proof_waits_for_it),
+		cmocka_unit_test(with_its_process_a_connection_ends),
 		cmocka_unit_test(an_answer_to_another_ping_is_none),
 	};
 	struct writ_err err;
