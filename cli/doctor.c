@@ -45,6 +45,7 @@ static const struct writ_check checks[] = {
 	{ "server", writ_check_server },
 	{ "workload api, for this process", writ_check_workload_socket },
 	{ "workload api, for this process", writ_check_identity },
+	{ "gates", writ_check_gates },
 };
 
 static const char *const words[WRIT_FOUND_KINDS] = { "ok", "none", "warn", "FAIL" };

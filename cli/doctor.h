@@ -47,6 +47,10 @@ void writ_check_limits(struct writ_doctor *d);
 void writ_check_namespaces(struct writ_doctor *d);
 void writ_check_addresses(struct writ_doctor *d);
 void writ_check_clock(struct writ_doctor *d);
+/* see() for each configuration of that daemon, as "writ-gate": those that -config names, else those
+ * in /etc/writ. Files that cannot be read are left out: writ_check_files has said so. */
+void writ_each_config(struct writ_doctor *d, const char *owner,
+	void (*see)(struct writ_doctor *d, const char *path));
 
 /* doctor_daemons.c */
 void writ_check_agent(struct writ_doctor *d);
@@ -59,5 +63,7 @@ void writ_check_server_clock(struct writ_doctor *d);
 void writ_check_server(struct writ_doctor *d);
 void writ_check_workload_socket(struct writ_doctor *d);
 void writ_check_identity(struct writ_doctor *d);
+
+void writ_check_gates(struct writ_doctor *d); /* doctor_gates.c */
 
 #endif

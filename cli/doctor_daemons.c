@@ -2,6 +2,7 @@
 /* What writ doctor checks of the agent, the server and the way to them. */
 #include "doctor.h"
 #include "identity.h"
+#include "reach.h"
 #include "session.h"
 
 #include "base/clock.h"
@@ -12,15 +13,12 @@
 #include "grpc/health/v1/health.pb-c.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <netdb.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -230,24 +228,6 @@ void writ_check_agent_done(struct writ_doctor *d)
 
 /* --- server --- */
 
-static bool connects(const struct addrinfo *a, int64_t timeout_ms, int *errnum)
-{
-	socklen_t n = sizeof(*errnum);
-	WRIT_AUTO(writ_closep)
-	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	*errnum = 0;
-	if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) == 0)
-		return true;
-	*errnum = errno;
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	if (fd < 0 || errno != EINPROGRESS)
-		return false;
-	*errnum = ETIMEDOUT;
-	if (poll(&p, 1, (int)timeout_ms) <= 0)
-		return false;
-	return getsockopt(fd, SOL_SOCKET, SO_ERROR, errnum, &n) == 0 && *errnum == 0;
-}
-
 /* From here, since the agent says only that it has no connection. */
 static void try_server(struct writ_doctor *d)
 {
@@ -265,7 +245,7 @@ static void try_server(struct writ_doctor *d)
 			gai_strerror(rc));
 		return;
 	}
-	if (connects(list, d->timeout_ms, &errnum))
+	if (writ_reach(list->ai_addr, list->ai_addrlen, d->timeout_ms, &errnum))
 		writ_found(d, WRIT_FOUND_FAIL,
 			"the agent's log says what the two do not agree on; a clock, a CA, a token",
 			"something answers at %s, but the agent has no connection to it",

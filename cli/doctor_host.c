@@ -27,6 +27,7 @@
 #define CGROUP2_MAGIC 0x63677270
 #define PID_MAX_GOOD  4194304
 #define CONFIG_MS     5000
+#define GATES         "/etc/writ/gate-*.conf"
 #define GATES_MAX     16
 
 /* --- programs and configuration --- */
@@ -106,9 +107,36 @@ static void check_file(struct writ_doctor *d, const char *path)
 static void check_gates(struct writ_doctor *d)
 {
 	glob_t found = { .gl_pathc = 0 };
-	if (glob("/etc/writ/gate-*.conf", 0, NULL, &found) == 0)
+	if (glob(GATES, 0, NULL, &found) == 0)
 		for (size_t i = 0; i < found.gl_pathc && i < GATES_MAX; i++)
 			check_file(d, found.gl_pathv[i]);
+	globfree(&found);
+}
+
+static void see_if(struct writ_doctor *d, const char *owner, const char *path,
+	void (*see)(struct writ_doctor *d, const char *path))
+{
+	const char *name;
+	if (writ_config_owner(path, &name, NULL) == WRIT_OK && strcmp(name, owner) == 0)
+		see(d, path);
+}
+
+void writ_each_config(struct writ_doctor *d, const char *owner,
+	void (*see)(struct writ_doctor *d, const char *path))
+{
+	glob_t found = { .gl_pathc = 0 };
+	const char *path;
+	size_t n = 0;
+	while ((path = writ_arg_at(&d->in->args, "config", n)) != NULL) {
+		see_if(d, owner, path, see);
+		n++;
+	}
+	if (n)
+		return;
+	(void)glob("/etc/writ/server.conf", 0, NULL, &found);
+	(void)glob(GATES, found.gl_pathc ? GLOB_APPEND : 0, NULL, &found);
+	for (size_t i = 0; i < found.gl_pathc && i < GATES_MAX + 1; i++)
+		see_if(d, owner, found.gl_pathv[i], see);
 	globfree(&found);
 }
 
