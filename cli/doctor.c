@@ -43,6 +43,7 @@ static const struct writ_check checks[] = {
 	{ "server", writ_check_server_link },
 	{ "server", writ_check_server_clock },
 	{ "server", writ_check_server },
+	{ "server", writ_check_store },
 	{ "workload api, for this process", writ_check_workload_socket },
 	{ "workload api, for this process", writ_check_identity },
 	{ "gates", writ_check_gates },

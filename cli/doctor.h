@@ -64,6 +64,7 @@ void writ_check_server(struct writ_doctor *d);
 void writ_check_workload_socket(struct writ_doctor *d);
 void writ_check_identity(struct writ_doctor *d);
 
+void writ_check_store(struct writ_doctor *d); /* doctor_store.c */
 void writ_check_gates(struct writ_doctor *d); /* doctor_gates.c */
 
 #endif

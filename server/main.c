@@ -12,6 +12,7 @@
 #include "monitor/control.h"
 #include "monitor/monitor.h"
 #include "serve/serve.h"
+#include "store/health.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,10 +154,39 @@ static writ_rc run(const struct writ_server_config *cfg, bool serving, int argc,
 	return rc;
 }
 
+/* One line on standard output, whatever is found: writ doctor reads it. */
+static int check_store(const struct writ_server_config *cfg)
+{
+	struct writ_store_health h;
+	struct writ_err err = { 0 };
+	const char *path = cfg->sql.connection_string;
+	writ_rc rc = writ_store_check(path, &h, &err);
+	if (rc != WRIT_OK) {
+		printf("%s: %s\n", path, err.msg);
+		return writ_rc_exit(rc);
+	}
+	printf("%s is sound: %.1f MB, %d entr%s, schema version %d", path, (double)h.bytes / 1e6,
+		h.entries, h.entries == 1 ? "y" : "ies", h.version);
+	if (h.version < h.version_ours)
+		printf(", %d from the server's next start on", h.version_ours);
+	puts("");
+	return 0;
+}
+
+static bool is_command(const char *word)
+{
+	static const char *const words[] = { "run", "serve", "validate", "check-store" };
+	for (size_t i = 0; i < WRIT_COUNT(words); i++)
+		if (strcmp(word, words[i]) == 0)
+			return true;
+	return false;
+}
+
 static void usage(void)
 {
 	puts("usage: writ-server run [-config FILE] [flags]\n"
-	     "       writ-server validate [-config FILE] [-expandEnv]\n\n"
+	     "       writ-server validate [-config FILE] [-expandEnv]\n"
+	     "       writ-server check-store [-config FILE] [-expandEnv]\n\n"
 	     "The certificate authority and registry of a trust domain.\n\nflags");
 	for (size_t i = 0; i < WRIT_COUNT(options); i++)
 		printf("  -%-18s %-8s %s\n", options[i].name, options[i].arg ? options[i].arg : "",
@@ -180,7 +210,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	bool validate = strcmp(command, "validate") == 0, serving = strcmp(command, "serve") == 0;
-	if (!validate && !serving && strcmp(command, "run") != 0) {
+	bool checking = strcmp(command, "check-store") == 0;
+	if (!is_command(command)) {
 		usage();
 		return argc > 1 && strstr(command, "help") ? 0 : 2;
 	}
@@ -192,7 +223,9 @@ int main(int argc, char **argv)
 	}
 	if (rc == WRIT_OK)
 		rc = load(&args, serving, &cfg, &err);
-	if (rc == WRIT_OK && !validate)
+	if (rc == WRIT_OK && checking)
+		exit_code = check_store(&cfg);
+	else if (rc == WRIT_OK && !validate)
 		rc = run(&cfg, serving, argc, argv, &exit_code, &err);
 	writ_server_config_done(&cfg);
 	if (rc != WRIT_OK)

@@ -36,6 +36,12 @@ void writ_sqlite_rollback(struct sqlite3 *db);
 WRIT_MUST writ_rc writ_sqlite_prepare(
 	struct sqlite3 *db, const char *sql, struct sqlite3_stmt **ret, struct writ_err *err);
 WRIT_MUST writ_rc writ_sqlite_prepare_all(struct writ_sqlite *s, struct writ_err *err);
+/* The one integer that a query gives. */
+WRIT_MUST writ_rc writ_sqlite_ask(
+	struct sqlite3 *db, const char *sql, int *ret, struct writ_err *err);
+WRIT_MUST writ_rc writ_sqlite_check_pages(struct sqlite3 *db, struct writ_err *err);
+/* Of the schema; 0: there is none yet. WRIT_EPRECOND: of another program, or of a newer one. */
+WRIT_MUST writ_rc writ_sqlite_version(struct sqlite3 *db, int *ret, struct writ_err *err);
 const char *const *writ_sqlite_migrations(size_t *n); /* SQL of each version, from the first */
 
 WRIT_MUST writ_rc writ_sqlite_open(const char *where, struct writ_db **ret, struct writ_err *err);

@@ -98,8 +98,7 @@ static writ_rc claim_file(const char *path, struct writ_err *err)
 	return writ_fs_check_single(fd, path, err);
 }
 
-/* The one integer that a query gives. */
-static writ_rc ask(sqlite3 *db, const char *sql, int *ret, struct writ_err *err)
+writ_rc writ_sqlite_ask(sqlite3 *db, const char *sql, int *ret, struct writ_err *err)
 {
 	sqlite3_stmt *st = NULL;
 	writ_rc rc = writ_sqlite_prepare(db, sql, &st, err);
@@ -161,7 +160,7 @@ static writ_rc check_wal(sqlite3 *db, struct writ_err *err)
 	return rc;
 }
 
-static writ_rc check_pages(sqlite3 *db, struct writ_err *err)
+writ_rc writ_sqlite_check_pages(sqlite3 *db, struct writ_err *err)
 {
 	sqlite3_stmt *st = NULL;
 	writ_rc rc = writ_sqlite_prepare(db, "PRAGMA quick_check(1)", &st, err);
@@ -197,31 +196,45 @@ static writ_rc migrate_from(sqlite3 *db, int version, struct writ_err *err)
 		  : WRIT_OK;
 }
 
+writ_rc writ_sqlite_version(sqlite3 *db, int *ret, struct writ_err *err)
+{
+	int version = 0, tables = 0, ours = 0;
+	size_t known = 0;
+	(void)writ_sqlite_migrations(&known);
+	writ_rc rc = writ_sqlite_ask(db, "SELECT count(*) FROM sqlite_schema", &tables, err);
+	if (rc == WRIT_OK)
+		rc = writ_sqlite_ask(
+			db, "SELECT count(*) FROM sqlite_schema WHERE name = 'schema'", &ours, err);
+	if (rc == WRIT_OK && tables && !ours)
+		rc = writ_fail(err, WRIT_EPRECOND,
+			"this is the database of another program (SPIRE's cannot be taken over): "
+			"name another file in connection_string");
+	if (rc == WRIT_OK && ours)
+		rc = writ_sqlite_ask(
+			db, "SELECT coalesce(max(version), 0) FROM schema", &version, err);
+	if (rc)
+		return rc;
+	if (version < 0 || (size_t)version > known)
+		return writ_fail(err, WRIT_EPRECOND,
+			"the database has schema version %d, this program (%s) knows versions up "
+			"to %zu: run the newer program that wrote it, or restore a backup from "
+			"before",
+			version, WRIT_VERSION, known);
+	*ret = version;
+	return WRIT_OK;
+}
+
 static writ_rc migrate(sqlite3 *db, struct writ_err *err)
 {
 	int version = 0;
 	size_t ours = 0;
 	(void)writ_sqlite_migrations(&ours);
-	int foreign = 0;
-	writ_rc rc = ask(db, "SELECT count(*) > 0 AND sum(name = 'schema') = 0 FROM sqlite_schema",
-		&foreign, err);
-	if (rc == WRIT_OK && foreign)
-		rc = writ_fail(err, WRIT_EPRECOND,
-			"this is the database of another program (SPIRE's cannot be taken over): "
-			"name another file in connection_string");
-	if (rc == WRIT_OK)
+	writ_rc rc = writ_sqlite_version(db, &version, err);
+	if (rc == WRIT_OK && !version)
 		rc = writ_sqlite_exec(db,
 			"CREATE TABLE IF NOT EXISTS schema (version INTEGER NOT NULL) STRICT", err);
-	if (rc == WRIT_OK)
-		rc = ask(db, "SELECT coalesce(max(version), 0) FROM schema", &version, err);
 	if (rc)
 		return rc;
-	if (version < 0 || (size_t)version > ours)
-		return writ_fail(err, WRIT_EPRECOND,
-			"the database has schema version %d, this program (%s) knows versions up "
-			"to "
-			"%zu: run the newer program that wrote it, or restore a backup from before",
-			version, WRIT_VERSION, ours);
 	return (size_t)version == ours ? WRIT_OK : migrate_from(db, version, err);
 }
 
@@ -236,7 +249,7 @@ static writ_rc open_connection(struct writ_sqlite *s, const char *path, struct w
 	if (rc == WRIT_OK)
 		rc = check_wal(s->db, err);
 	if (rc == WRIT_OK)
-		rc = check_pages(s->db, err);
+		rc = writ_sqlite_check_pages(s->db, err);
 	if (rc == WRIT_OK)
 		rc = migrate(s->db, err);
 	return rc ? rc : writ_sqlite_prepare_all(s, err);

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import unittest
 
@@ -52,6 +53,52 @@ class Doctor(Case):
                      f"the agent is connected to 127.0.0.1:{self.world.port}", "it sees which program this process runs"):
             self.assertIn(word, texts)
         self.assertRegex(texts, r"the bundle has 1 CA, the last one ends in (24h|23h\d+m)")  # 24h: in its first second
+
+    def test_the_datastore(self):
+        conf = self.world.dir / "store.conf"
+        own = self.world.dir / "own.db"
+        text = self.world.server.conf.read_text()
+        conf.write_text(text.replace('database_type = "sqlite3"', f'database_type = "sqlite3" connection_string = "{own}"'))
+        self.assertNotEqual(conf.read_text(), text)
+
+        def look(path=conf, **more):
+            code, found = self.doctor("-config", path, **more)
+            [(status, said, fix)] = [(k[1], t, f) for k, v in found.items() for t, f in v if "datastore" in t]
+            self.assertEqual(code, 1 if status == "FAIL" else 0, found)
+            return status, said, fix
+        # The server runs, and has locked its own.
+        status, said, fix = look(self.world.server.conf)
+        self.assertEqual((status, fix), ("ok", ""))
+        self.assertRegex(said, r"^datastore /\S+ is sound: 0\.\d MB, [1-9]\d* entr(y|ies), schema version 1$")
+        self.assertEqual(look()[0], "warn")
+        own.write_bytes(b"this is not a database" * 100)
+        status, said, fix = look()
+        self.assertEqual((status, said), ("FAIL", f"datastore {own}: this is not a database"))
+        self.assertIn("BACKUPS in writ-server(8)", fix)
+        with sqlite3.connect(own.with_name("new.db")) as db:
+            db.executescript("CREATE TABLE schema (version INTEGER); INSERT INTO schema VALUES (9)")
+        db.close()
+        own.with_name("new.db").rename(own)
+        status, said, fix = look()
+        self.assertEqual(status, "FAIL")
+        self.assertIn(f"{own}: the database has schema version 9, this program", said)
+        self.assertIn("the writ-server that fits it", fix)
+        conf.write_text("server { }")
+        code, found = self.doctor("-config", conf)
+        self.assertEqual(found[("server", "none")], [(f"{conf} cannot be used: where the datastore is, is not known", "")])
+
+    @unittest.skipUnless(IS_ROOT, "needs another user")
+    def test_the_datastore_is_not_for_another_user(self):
+        conf = self.world.dir / "readable.conf"
+        shutil.copy(self.world.server.conf, conf)
+        conf.chmod(0o644)
+        server = self.world.dir / "writ-server"
+        shutil.copy(BIN / "writ-server", server)
+        server.chmod(0o755)
+        _, found = self.doctor("-config", conf, program=self.tool, uid=other_uid(3))
+        [(said, fix)] = [v for v in found[("server", "none")] if "datastore" in v[0]]
+        self.assertIn("Permission denied", said)
+        self.assertEqual(fix, "run writ doctor as root")
 
     def test_the_clocks_of_both_machines(self):
         w = self.world
