@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attestor/link.h"
 
-#include "attestor/follow.h"
 #include "attestor/turns.h"
 #include "base/clock.h"
 #include "base/fdpass.h"
@@ -206,14 +205,6 @@ static void ask(struct writ_attest_link *l, struct writ_attest_ask *q, uid_t uid
 	writ_loop_post(l->loop, &l->fail);
 }
 
-/* Where this process waits for the one answer that it is going to wait for. */
-static uint16_t here(const struct writ_attest_link *l)
-{
-	bool alone = l->asks.next == l->asks.prev;
-	int cpu = alone ? sched_getcpu() : -1;
-	return cpu >= 0 && cpu < WRIT_FOLLOW_NOBODY ? (uint16_t)cpu : WRIT_FOLLOW_NOBODY;
-}
-
 uint64_t writ_attest_link_look(struct writ_attest_link *l, struct writ_attest_ask *q,
 	const struct writ_pin_facts *peer, bool groups_cut, unsigned flags)
 {
@@ -229,7 +220,6 @@ uint64_t writ_attest_link_look(struct writ_attest_link *l, struct writ_attest_as
 		memcpy(r.groups, peer->groups, r.ngroups * sizeof(r.groups[0]));
 	ask(l, q, peer->uid);
 	r.id = q->id;
-	r.cpu = here(l);
 	put(l, peer->uid, &r, peer->pidfd);
 	return r.handle;
 }
@@ -239,16 +229,14 @@ void writ_attest_link_check(struct writ_attest_link *l, struct writ_attest_ask *
 {
 	ask(l, q, uid);
 	const struct writ_talk_request r = {
-		.op = WRIT_TALK_CHECK, .id = q->id, .handle = handle, .flags = flags, .cpu = here(l)
+		.op = WRIT_TALK_CHECK, .id = q->id, .handle = handle, .flags = flags
 	};
 	put(l, uid, &r, -1);
 }
 
 void writ_attest_link_let_go(struct writ_attest_link *l, uid_t uid, uint64_t handle)
 {
-	const struct writ_talk_request r = {
-		.op = WRIT_TALK_FORGET, .handle = handle, .cpu = WRIT_FOLLOW_NOBODY
-	};
+	const struct writ_talk_request r = { .op = WRIT_TALK_FORGET, .handle = handle };
 	put(l, uid, &r, -1);
 }
 

@@ -110,8 +110,6 @@ static const struct writ_filter_when when[] = {
 	{ "fcntl", 1, UINT32_MAX, F_GETFD },
 	{ "fcntl", 1, UINT32_MAX, F_SETFD },
 	{ "fcntl", 1, UINT32_MAX, F_DUPFD_CLOEXEC },
-	/* its own */
-	{ "sched_setaffinity", 0, UINT32_MAX, 0 },
 	/* a thread, never a process */
 	{ "clone", 0, CLONE_THREAD, CLONE_THREAD },
 	/* how much stack a new thread gets */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attestor/serve.h"
 
-#include "attestor/follow.h"
 #include "attestor/talk.h"
 #include "base/fdpass.h"
 #include "base/map.h"
@@ -52,7 +51,6 @@ struct attestor {
 	struct writ_map looks;  /* by handle */
 	struct writ_list awake; /* those used last at the end */
 	size_t n_awake;
-	struct writ_follow follow;
 	struct writ_buf reply;
 };
 
@@ -213,7 +211,6 @@ static void start_job(struct attestor *a, struct look *l, uint64_t id, unsigned 
 	/* The uids of a range that one user was given are one user: see lib/front/source.h. */
 	w->job.family = l->snapshot.uid >> 16;
 	l->jobs++;
-	writ_follow(&a->follow, WRIT_FOLLOW_NOBODY);
 	writ_lanes_run(a->lanes, &w->job);
 }
 
@@ -293,8 +290,6 @@ static void take(struct attestor *a, struct writ_str bytes, int *pidfd)
 		return;
 	}
 	struct look *l = NULL;
-	if (q.op != WRIT_TALK_FORGET)
-		writ_follow(&a->follow, q.cpu);
 	switch (q.op) {
 	case WRIT_TALK_LOOK: look(a, &q, pidfd); return;
 	case WRIT_TALK_CHECK: check(a, &q); return;
@@ -358,7 +353,6 @@ writ_rc writ_attestor_serve(const struct writ_attestor_config *cfg, int fd,
 {
 	struct attestor a = { .cfg = cfg, .fd = fd, .reply = WRIT_BUF(WRIT_TALK_REPLY_MAX) };
 	writ_list_init(&a.awake);
-	writ_follow_init(&a.follow);
 	writ_rc rc = writ_loop_new(&a.loop, err);
 	if (rc != WRIT_OK) {
 		(void)close(fd);

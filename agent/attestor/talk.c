@@ -12,7 +12,6 @@ void writ_talk_put_request(const struct writ_talk_request *q, struct writ_buf *o
 	writ_put_number(out, q->id, 8);
 	writ_put_number(out, q->handle, 8);
 	writ_put_number(out, q->flags, 4);
-	writ_put_number(out, q->cpu, 2);
 	if (q->op != WRIT_TALK_LOOK)
 		return;
 	writ_put_number(out, (uint32_t)q->pid, 4);
@@ -49,7 +48,6 @@ writ_rc writ_talk_get_request(
 	q.id = writ_get_number(&r, 8);
 	q.handle = writ_get_number(&r, 8);
 	q.flags = (uint32_t)writ_get_number(&r, 4);
-	q.cpu = (uint16_t)writ_get_number(&r, 2);
 	if (q.op == WRIT_TALK_LOOK)
 		get_peer(&r, &q);
 	bool known = q.op == WRIT_TALK_LOOK || q.op == WRIT_TALK_CHECK || q.op == WRIT_TALK_FORGET;

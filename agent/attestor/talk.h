@@ -2,10 +2,10 @@
 /* talk: what the agent's serving process and its attestation process say to each other, over a
  * SOCK_SEQPACKET socket pair, a message a packet. Pure; codec.h's numbers.
  *
- * Look: 'L', id (8), handle (8), flags (4), cpu (2), then of the peer pid, uid, gid (4 each),
- * whether its groups were cut (1), and its groups (4 each, after their number, 2). One descriptor
- * comes along: the peer's pidfd. Check: 'C', id, handle, flags, cpu. Forget: 'F', id (0), handle,
- * flags (0), cpu (65535); it is not answered.
+ * Look: 'L', id (8), handle (8), flags (4), then of the peer pid, uid, gid (4 each), whether its
+ * groups were cut (1), and its groups (4 each, after their number, 2). One descriptor comes along:
+ * the peer's pidfd. Check: 'C', id, handle, flags. Forget: 'F', id (0), handle, flags (0); it is
+ * not answered.
  *
  * Reply: id (8), writ_rc (4), error text (after its length, 2); for a look that went well the
  * snapshot and the answer, as in attest/wire.h, each after its length (4). */
@@ -34,7 +34,6 @@ struct writ_talk_request {
 	uint64_t id;     /* of this question, given back with the answer */
 	uint64_t handle; /* of the look; the asker numbers them */
 	uint32_t flags;  /* look: enum writ_attest_flag; check: enum writ_talk_flag */
-	uint16_t cpu;    /* see attestor/follow.h */
 	pid_t pid;
 	uid_t uid;
 	gid_t gid;
