@@ -100,6 +100,19 @@ class Doctor(Case):
         self.assertIn("Permission denied", said)
         self.assertEqual(fix, "run writ doctor as root")
 
+    @unittest.skipUnless(IS_ROOT, "needs another user")
+    def test_root_looks_at_the_datastore_as_its_owner(self):
+        folder, conf = self.world.dir / "of-another", self.world.dir / "of-another.conf"
+        folder.mkdir(mode=0o700)
+        conf.write_text(self.world.server.conf.read_text().replace('database_type = "sqlite3"',
+                                                                   f'database_type = "sqlite3" connection_string = "{folder}/x.db"'))
+        (folder / "x.db").write_bytes(b"x" * 4096)
+        os.chown(folder / "x.db", other_uid(3), other_uid(3))
+        for owner, code, text in ((0, 4, "open it: Permission denied"), (other_uid(3), 1, "this is not a database")):
+            os.chown(folder, owner, owner)
+            done = subprocess.run([BIN / "writ-server", "check-store", "-config", conf], capture_output=True, text=True, timeout=30, check=False)
+            self.assertEqual((done.returncode, done.stdout), (code, f"{folder}/x.db: {text}\n"), done.stderr)
+
     def test_the_clocks_of_both_machines(self):
         w = self.world
         shim = BIN.parent / "tests" / "libskewed_clock.so"
