@@ -52,8 +52,8 @@ static void judge(struct writ_doctor *d, const char *path, int code, const char 
 		writ_found(d, WRIT_FOUND_NONE, NULL, "datastore %s", text);
 	else if (code == writ_rc_exit(WRIT_ENOENT))
 		writ_found(d, WRIT_FOUND_WARN,
-			"nothing where the server is new, it makes one as it starts; else restore "
-			"the last backup first",
+			"start writ-server, which makes one, if it is new; else restore the last "
+			"backup first",
 			"datastore %s", text);
 	else if (code == writ_rc_exit(WRIT_EPRECOND))
 		writ_found(d, WRIT_FOUND_FAIL,

@@ -168,6 +168,11 @@ writ_rc writ_sqlite_check_pages(sqlite3 *db, struct writ_err *err)
 		return rc;
 	int code = sqlite3_step(st);
 	const char *said = code == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : NULL;
+	/* Some have a heading with the name of the database. */
+	const char *line = said && writ_str_starts(writ_cstr(said), WRIT_STR("***"))
+		? strchr(said, '\n')
+		: NULL;
+	said = line ? line + 1 : said;
 	if (!said)
 		rc = writ_sqlite_fail(db, code, err, "check the pages");
 	else if (strcmp(said, "ok") != 0)
