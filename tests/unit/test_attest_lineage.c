@@ -8,6 +8,7 @@
 #include "attest_child.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "lineage_kit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,9 +30,6 @@
 #include <cmocka.h>
 
 #define FAMILY 3 /* the one in front, its child, and that one's */
-
-static struct writ_ns_self self;
-static const struct writ_attestor_vt *const list[] = { &writ_attestor_lineage, NULL };
 
 /* --- a unit: a cgroup that looks like a service of systemd --- */
 
@@ -157,60 +155,21 @@ static void end_family(struct family *f)
 
 /* --- what is seen of one --- */
 
-struct seen {
-	struct writ_pin pin;
-	struct writ_snapshot s;
-	struct writ_answer a;
-	char selectors[16384], notes[8192];
-};
-
-static void look(struct seen *v, const struct writ_attest_ctx *ctx, pid_t pid)
-{
-	struct writ_err err;
-	const struct writ_pin_facts facts = {
-		.pid = pid, .uid = geteuid(), .gid = getegid(), .pidfd = -1
-	};
-	if (writ_pin_open(&facts, NULL, &v->pin, &err) != WRIT_OK ||
-		writ_snapshot_take(&v->pin, &self, &v->s, &err) != WRIT_OK)
-		fail_msg("%s", err.msg);
-	if (writ_attest(list, ctx, &v->s, v->pin.dirfd, WRIT_ATTEST_LINEAGE | WRIT_ATTEST_MAY_BLOCK,
-		    &v->a, &err) != WRIT_OK)
-		fail_msg("%s", err.msg);
-	WRIT_AUTO(writ_buf_done) struct writ_buf b = WRIT_BUF(sizeof(v->selectors) - 2);
-	writ_selectors_print(&v->a.selectors, &b);
-	snprintf(v->selectors, sizeof(v->selectors), "%s,", b.n ? writ_buf_cstr(&b) : "");
-	snprintf(v->notes, sizeof(v->notes), "%s", v->a.notes.n ? writ_buf_cstr(&v->a.notes) : "");
-}
-
 static writ_rc look_again(
 	const struct seen *v, const struct writ_attest_ctx *ctx, struct writ_err *err)
 {
-	return writ_attest_again(list, ctx, &v->s, v->pin.dirfd, &v->a.selectors, err);
-}
-
-static void forget(struct seen *v)
-{
-	writ_answer_done(&v->a);
-	writ_snapshot_done(&v->s);
-	writ_pin_close(&v->pin);
-}
-
-static bool has(const struct seen *v, const char *selector)
-{
-	char text[512];
-	snprintf(text, sizeof(text), "%s,", selector);
-	return strstr(v->selectors, text) != NULL;
+	return writ_attest_again(lineage_list, ctx, &v->s, v->pin.dirfd, &v->a.selectors, err);
 }
 
 static void expect(const struct writ_attest_ctx *ctx, pid_t pid, const char *depth, bool main)
 {
 	struct seen v;
-	look(&v, ctx, pid);
-	bool right = has(&v, "proc:main:true") == main &&
-		(depth ? has(&v, depth) : !strstr(v.selectors, "proc:depth"));
+	lineage_look(&v, ctx, pid);
+	bool right = lineage_has(&v, "proc:main:true") == main &&
+		(depth ? lineage_has(&v, depth) : !strstr(v.selectors, "proc:depth"));
 	if (!right)
 		fail_msg("%d: %s (%s)", (int)pid, v.selectors, v.notes);
-	forget(&v);
+	lineage_forget(&v);
 }
 
 struct world {
@@ -224,7 +183,7 @@ static void open_world(struct world *w, int generations, const char *runs)
 	if (!make_unit(&w->u))
 		skip();
 	w->ctx = (struct writ_attest_ctx){
-		.trust = &w->u.fs.base, .self = &self, .mains = writ_mains_new()
+		.trust = &w->u.fs.base, .self = &lineage_self, .mains = writ_mains_new()
 	};
 	start_family(&w->f, &w->u, generations, runs);
 }
@@ -263,19 +222,21 @@ static void main_is_searched_for_in_a_job_alone(void **state)
 	struct writ_err err;
 	struct writ_answer a;
 	open_world(&w, FAMILY, NULL);
-	look(&v, &w.ctx, w.f.pid[1]);
-	assert_true(has(&v, "proc:depth:1"));
+	lineage_look(&v, &w.ctx, w.f.pid[1]);
+	assert_true(lineage_has(&v, "proc:depth:1"));
 
 	writ_mains_free(w.ctx.mains);
 	w.ctx.mains = writ_mains_new(); /* as if others had taken its place */
 	writ_answer_init(&a);
-	assert_int_equal(writ_attest(list, &w.ctx, &v.s, v.pin.dirfd, quick, &a, &err), WRIT_EBUSY);
+	assert_int_equal(
+		writ_attest(lineage_list, &w.ctx, &v.s, v.pin.dirfd, quick, &a, &err), WRIT_EBUSY);
 	assert_int_equal(look_again(&v, &w.ctx, &err), WRIT_EUNAUTH);
 	expect(&w.ctx, w.f.pid[1], "proc:depth:1", false);
-	assert_int_equal(writ_attest(list, &w.ctx, &v.s, v.pin.dirfd, quick, &a, &err), WRIT_OK);
+	assert_int_equal(
+		writ_attest(lineage_list, &w.ctx, &v.s, v.pin.dirfd, quick, &a, &err), WRIT_OK);
 	assert_int_equal(look_again(&v, &w.ctx, &err), WRIT_OK);
 	writ_answer_done(&a);
-	forget(&v);
+	lineage_forget(&v);
 	close_world(&w);
 }
 
@@ -351,10 +312,10 @@ static void a_process_that_came_later_from_outside_is_not_main(void **state)
 	move_in(&w.u, late.pid);
 	/* Within one clock tick one cannot tell; then neither is. */
 	struct seen v;
-	look(&v, &w.ctx, late.pid);
-	assert_false(has(&v, "proc:main:true"));
+	lineage_look(&v, &w.ctx, late.pid);
+	assert_false(lineage_has(&v, "proc:main:true"));
 	assert_non_null(strstr(v.notes, "withheld"));
-	forget(&v);
+	lineage_forget(&v);
 	child_end(&late);
 	close_world(&w);
 }
@@ -435,17 +396,17 @@ static void whoever_is_in_no_unit_is_no_main_process(void **state)
 	if (writ_cgroup_fs_open("/sys/fs/cgroup", &fs, NULL) != WRIT_OK)
 		skip();
 	struct writ_attest_ctx ctx = {
-		.trust = &fs.base, .self = &self, .mains = writ_mains_new()
+		.trust = &fs.base, .self = &lineage_self, .mains = writ_mains_new()
 	};
 	struct seen v;
-	look(&v, &ctx, c.pid);
+	lineage_look(&v, &ctx, c.pid);
 	struct writ_scope scope;
 	if (writ_scope_of(v.s.cgroup, ctx.trust, &scope, NULL) != WRIT_OK) {
 		assert_null(strstr(v.selectors, "proc:main"));
 		assert_null(strstr(v.selectors, "proc:depth"));
 		assert_non_null(strstr(v.notes, "proc:main and proc:depth withheld"));
 	}
-	forget(&v);
+	lineage_forget(&v);
 	child_end(&c);
 	writ_mains_free(ctx.mains);
 	writ_cgroup_fs_close(&fs);
@@ -461,7 +422,7 @@ static void own_path(char *out, size_t size)
 static void ancestors_are_named_by_the_programs_that_they_run(void **state)
 {
 	(void)state;
-	const struct writ_attest_ctx ctx = { .self = &self };
+	const struct writ_attest_ctx ctx = { .self = &lineage_self };
 	char mine[256], text[320];
 	struct seen v;
 	own_path(mine, sizeof(mine));
@@ -469,12 +430,12 @@ static void ancestors_are_named_by_the_programs_that_they_run(void **state)
 	struct child c = child_start(child_exec, (char *)(uintptr_t) "/usr/bin/sleep");
 	child_go(&c);
 	child_await_end_of_file(&c);
-	look(&v, &ctx, c.pid);
-	assert_true(has(&v, text));
-	assert_false(has(&v, "proc:ancestor-path:/usr/bin/sleep"));
+	lineage_look(&v, &ctx, c.pid);
+	assert_true(lineage_has(&v, text));
+	assert_false(lineage_has(&v, "proc:ancestor-path:/usr/bin/sleep"));
 	assert_null(strstr(v.notes, "lineage:")); /* who answered is not said to have failed */
 	assert_int_equal(look_again(&v, &ctx, NULL), WRIT_OK);
-	forget(&v);
+	lineage_forget(&v);
 	child_end(&c);
 }
 
@@ -505,16 +466,16 @@ static void become_nameless(int go, int ready, void *arg)
 static void an_ancestor_without_a_file_is_said_to_be_one(void **state)
 {
 	(void)state;
-	const struct writ_attest_ctx ctx = { .self = &self };
+	const struct writ_attest_ctx ctx = { .self = &lineage_self };
 	pid_t *child = mmap(
 		NULL, sizeof(*child), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct seen v;
 	assert_true(child != MAP_FAILED);
 	struct child c = child_start(become_nameless, child);
 	await_program(c.pid, "/memfd:sleep (deleted)");
-	look(&v, &ctx, *child);
+	lineage_look(&v, &ctx, *child);
 	assert_non_null(strstr(v.notes, "withheld: it runs no file that has a name"));
-	forget(&v);
+	lineage_forget(&v);
 	kill(*child, SIGKILL);
 	child_end(&c);
 	munmap(child, sizeof(*child));
@@ -528,10 +489,10 @@ static void in_another_pid_namespace_only_depth_0_is_known(void **state)
 	open_world(&w, 2, NULL);
 	for (int i = 0; i < 2; i++) {
 		struct seen v;
-		look(&v, &w.ctx, w.f.pid[i]);
+		lineage_look(&v, &w.ctx, w.f.pid[i]);
 		writ_answer_done(&v.a);
 		v.s.ns_ours[WRIT_NS_PID] = false;
-		assert_int_equal(writ_attest(list, &w.ctx, &v.s, v.pin.dirfd,
+		assert_int_equal(writ_attest(lineage_list, &w.ctx, &v.s, v.pin.dirfd,
 					 WRIT_ATTEST_LINEAGE | WRIT_ATTEST_MAY_BLOCK, &v.a, NULL),
 			WRIT_OK);
 		bool main = false, depth = false;
@@ -542,7 +503,7 @@ static void in_another_pid_namespace_only_depth_0_is_known(void **state)
 		}
 		assert_int_equal(main, i == 0);
 		assert_int_equal(depth, i == 0);
-		forget(&v);
+		lineage_forget(&v);
 	}
 	close_world(&w);
 }
@@ -555,15 +516,15 @@ static void what_ceased_to_hold_is_found_before_keys_leave(void **state)
 	struct writ_err err;
 	struct seen v;
 	open_world(&w, FAMILY, NULL);
-	look(&v, &w.ctx, w.f.pid[2]);
-	assert_true(has(&v, "proc:depth:2"));
+	lineage_look(&v, &w.ctx, w.f.pid[2]);
+	assert_true(lineage_has(&v, "proc:depth:2"));
 	assert_int_equal(look_again(&v, &w.ctx, NULL), WRIT_OK);
 	assert_int_equal(writ_snapshot_recheck(&v.pin, &v.s, NULL), WRIT_OK);
 	end_one(&w.f, 1);
 	assert_int_equal(writ_snapshot_recheck(&v.pin, &v.s, NULL), WRIT_OK);
 	assert_int_equal(look_again(&v, &w.ctx, &err), WRIT_EUNAUTH);
 	assert_non_null(strstr(err.msg, "ancestors"));
-	forget(&v);
+	lineage_forget(&v);
 	close_world(&w);
 }
 
@@ -573,11 +534,11 @@ static void nothing_of_it_is_asked_again_where_nothing_was_seen(void **state)
 	struct writ_attest_ctx ctx = { .self = NULL };
 	struct child c = child_start(child_idle, NULL);
 	struct seen v;
-	look(&v, &ctx, c.pid);
+	lineage_look(&v, &ctx, c.pid);
 	assert_string_equal(v.selectors, ",");
 	child_end(&c);
 	assert_int_equal(look_again(&v, &ctx, NULL), WRIT_OK);
-	forget(&v);
+	lineage_forget(&v);
 }
 
 static void fork_and_wait(int go, int ready, void *arg)
@@ -726,6 +687,6 @@ int main(void)
 	};
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
 		return 1;
-	writ_ns_self_read(&self);
+	writ_ns_self_read(&lineage_self);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,6 @@
  * frames itself answers the PING, late or never. */
 #include "check.h"
 
-#include "attestor_kit.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
@@ -11,7 +10,7 @@
 #include "forge.h"
 #include "rpc/channel.h"
 #include "rpc/rpc.h"
-#include "wlapi/wlapi_impl.h"
+#include "wlapi_kit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +22,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WAIT_MS  15000
 #define PROOF_MS 5000 /* how long the agent waits for the PING's answer */
 
 enum { DATA = 0, HEADERS = 1, SETTINGS = 4, PING = 6 };
@@ -32,13 +30,7 @@ enum { ACK = 1, END_STREAM = 1, END_HEADERS = 4 };
 static char dir[] = "/tmp/test-proof-XXXXXX";
 
 struct fixture {
-	struct writ_loop *loop;
-	struct writ_cache *cache;
-	struct writ_decisions *decisions;
-	struct writ_wlapi *w;
-	struct writ_attest_env env;
-	struct attestor_kit attestor;
-	char *path;
+	struct wlapi_kit k;
 	/* the client */
 	int fd;
 	uint8_t in[65536];
@@ -48,65 +40,6 @@ struct fixture {
 	bool closed, is_told;     /* is_told: the end said that there is no identity */
 	uint8_t ping[8];          /* the last */
 };
-
-static void on_changed(void *arg)
-{
-	struct fixture *f = arg;
-	if (f->w)
-		writ_wlapi_changed(f->w);
-}
-
-static void on_hungry(void *arg)
-{
-	(void)arg;
-}
-
-static void feed(struct fixture *f, const char *chain)
-{
-	struct writ_entry *e[8];
-	size_t n = writ_cache_next(f->cache, e, 8);
-	const struct writ_fetched got = { .key = (const uint8_t *)"the-key",
-		.key_len = 7,
-		.chain = (const uint8_t *)chain,
-		.chain_len = strlen(chain),
-		.not_before = writ_wall_s(),
-		.not_after = writ_wall_s() + 1000 };
-	for (size_t i = 0; i < n; i++)
-		writ_cache_fetched(f->cache, e[i], &got);
-}
-
-static void set_bundle(struct fixture *f)
-{
-	struct writ_key *key = forge_key(WRIT_KEY_P256);
-	struct forge ca = forge_ca("ca", key);
-	struct writ_cert *c = forge_cert(&ca);
-	struct writ_bundle *b;
-	struct writ_err err = { 0 };
-	assert_ok(writ_bundle_new(WRIT_STR("td"), &c, NULL, 1, 1, 0, &b, &err), err);
-	writ_cache_set_bundle(f->cache, b);
-	writ_bundle_unref(b);
-	writ_cert_unref(c);
-	writ_key_unref(key);
-}
-
-static void put_entry(struct fixture *f)
-{
-	struct writ_selectors s;
-	struct writ_err err = { 0 };
-	char uid[64];
-	writ_selectors_init(&s);
-	snprintf(uid, sizeof(uid), "unix:uid:%u", (unsigned)getuid());
-	assert_ok(writ_selectors_add_text(&s, writ_cstr(uid), &err), err);
-	const struct writ_entry_spec spec = { .id = WRIT_STR("a"),
-		.spiffe_id = WRIT_STR("spiffe://td/a"),
-		.hint = WRIT_STR(""),
-		.created_at = 1,
-		.selectors = &s };
-	writ_cache_begin(f->cache, false);
-	assert_ok(writ_cache_put(f->cache, &spec, &err), err);
-	writ_cache_commit(f->cache);
-	writ_selectors_done(&s);
-}
 
 static void frame(
 	struct writ_buf *b, uint8_t type, uint8_t flags, uint8_t stream, const void *p, size_t n)
@@ -135,7 +68,7 @@ static void connect_and_ask(struct fixture *f)
 {
 	struct writ_buf b = WRIT_BUF(4096), h = WRIT_BUF(2048);
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	(void)snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", f->path);
+	(void)snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", f->k.path);
 	assert_int_equal(connect(f->fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
 	header(&h, ":method", "POST");
 	header(&h, ":scheme", "http");
@@ -202,35 +135,17 @@ static void pump(struct fixture *f, const size_t *what, int64_t ms)
 {
 	const bool never = false;
 	for (int64_t until = writ_mono_ms() + ms; !*what && !f->closed && writ_mono_ms() < until;) {
-		(void)writ_loop_run_until(f->loop, &never, writ_mono_ms() + 2);
+		(void)writ_loop_run_until(f->k.loop, &never, writ_mono_ms() + 2);
 		read_frames(f);
 	}
 }
 
 static void start_server(struct fixture *f)
 {
-	struct writ_err err = { 0 };
-	*f = (struct fixture){ .path = writ_fs_join(dir, "pub/api.sock"), .fd = -1 };
-	assert_ok(writ_loop_new(&f->loop, &err), err);
-	const struct writ_cache_config cache = { .loop = f->loop,
-		.td = WRIT_STR("td"),
-		.key_slot = 256,
-		.changed = on_changed,
-		.hungry = on_hungry,
-		.arg = f };
-	f->cache = writ_cache_new(&cache);
-	attestor_kit_open(&f->attestor, f->loop, &f->env, writ_attestors);
-	f->decisions = writ_decisions_new(f->loop, NULL);
-	const struct writ_wlapi_config cfg = { .loop = f->loop,
-		.cache = f->cache,
-		.env = &f->env,
-		.decisions = f->decisions,
-		.socket_path = f->path,
-		.per_uid = 64,
-		.per_process = 32 };
-	assert_ok(writ_wlapi_start(&cfg, &f->w, &err), err);
-	set_bundle(f);
-	put_entry(f);
+	*f = (struct fixture){ .fd = -1 };
+	wlapi_kit_open(&f->k, dir);
+	wlapi_kit_set_bundle(&f->k);
+	wlapi_kit_put(&f->k, "a", 0, "", NULL);
 }
 
 static void start(struct fixture *f)
@@ -239,25 +154,13 @@ static void start(struct fixture *f)
 	start_server(f);
 	ask(f);
 	pump(f, &none, 20);
-	feed(f, "chain");
-}
-
-static void set_flag(void *arg)
-{
-	*(bool *)arg = true;
+	wlapi_kit_feed(&f->k, "chain");
 }
 
 static void stop(struct fixture *f)
 {
-	bool done = false;
 	close(f->fd);
-	writ_wlapi_stop(f->w, 2000, set_flag, &done);
-	assert_true(writ_loop_run_until(f->loop, &done, writ_mono_ms() + WAIT_MS));
-	writ_cache_free(f->cache);
-	writ_decisions_free(f->decisions);
-	attestor_kit_close(&f->attestor);
-	writ_free(f->path);
-	writ_loop_free(f->loop);
+	wlapi_kit_close(&f->k);
 }
 
 static void keys_leave_when_the_ping_is_answered(void **state)
@@ -265,12 +168,12 @@ static void keys_leave_when_the_ping_is_answered(void **state)
 	(void)state;
 	struct fixture f;
 	start(&f);
-	pump(&f, &f.pings, WAIT_MS);
+	pump(&f, &f.pings, WLAPI_KIT_MS);
 	assert_int_equal(f.pings, 1);
 	pump(&f, &f.data, 100);
 	assert_int_equal(f.data, 0); /* not before */
 	answer(&f);
-	pump(&f, &f.data, WAIT_MS);
+	pump(&f, &f.data, WLAPI_KIT_MS);
 	assert_int_equal(f.data, 1);
 	assert_int_equal(f.ends, 0);
 	stop(&f);
@@ -283,20 +186,20 @@ static void who_never_answers_the_ping_is_refused(void **state)
 	struct fixture f;
 	start(&f);
 	f.answers = true;
-	pump(&f, &f.data, WAIT_MS);
+	pump(&f, &f.data, WLAPI_KIT_MS);
 	assert_int_equal(f.data, 1);
 	close(f.fd);
 	f.answers = false;
 	f.n = f.pings = f.data = f.ends = 0;
 	int64_t since = writ_mono_ms();
 	ask(&f);
-	pump(&f, &f.ends, PROOF_MS + WAIT_MS);
+	pump(&f, &f.ends, PROOF_MS + WLAPI_KIT_MS);
 	assert_true(writ_mono_ms() - since >= PROOF_MS);
 	assert_int_equal(f.pings, 1);
 	assert_int_equal(f.data, 0);
 	assert_int_equal(f.ends, 1);
 	assert_true(f.is_told);
-	assert_int_equal(writ_wlapi_stats(f.w).denied_attest, 1);
+	assert_int_equal(writ_wlapi_stats(f.k.w).denied_attest, 1);
 	stop(&f);
 }
 
@@ -304,7 +207,7 @@ static void who_never_answers_the_ping_is_refused(void **state)
 static void forget_who_was_seen(struct fixture *f)
 {
 	for (uint64_t handle = 1; handle < 16; handle++)
-		writ_attest_link_let_go(f->attestor.link, geteuid(), handle);
+		writ_attest_link_let_go(f->k.attestor.link, geteuid(), handle);
 }
 
 static void who_is_another_one_at_the_proof_is_refused(void **state)
@@ -312,14 +215,14 @@ static void who_is_another_one_at_the_proof_is_refused(void **state)
 	(void)state;
 	struct fixture f;
 	start(&f);
-	pump(&f, &f.pings, WAIT_MS);
+	pump(&f, &f.pings, WLAPI_KIT_MS);
 	forget_who_was_seen(&f);
 	answer(&f);
-	pump(&f, &f.ends, WAIT_MS);
+	pump(&f, &f.ends, WLAPI_KIT_MS);
 	assert_int_equal(f.data, 0);
 	assert_int_equal(f.ends, 1);
 	assert_true(f.is_told);
-	assert_int_equal(writ_wlapi_stats(f.w).denied_attest, 1);
+	assert_int_equal(writ_wlapi_stats(f.k.w).denied_attest, 1);
 	stop(&f);
 }
 
@@ -331,16 +234,16 @@ static void what_was_known_before_is_looked_at_once_more(void **state)
 	struct fixture f;
 	start(&f);
 	f.answers = true;
-	pump(&f, &f.data, WAIT_MS);
+	pump(&f, &f.data, WLAPI_KIT_MS);
 	assert_int_equal(f.data, 1);
 	close(f.fd);
 	f.n = f.pings = f.data = 0;
 	forget_who_was_seen(&f);
 	ask(&f);
-	pump(&f, &f.data, WAIT_MS);
+	pump(&f, &f.data, WLAPI_KIT_MS);
 	assert_int_equal(f.data, 1);
 	assert_int_equal(f.pings, 2);
-	assert_int_equal(writ_wlapi_stats(f.w).denied_attest, 0);
+	assert_int_equal(writ_wlapi_stats(f.k.w).denied_attest, 0);
 	stop(&f);
 }
 
@@ -349,12 +252,12 @@ static void what_changes_during_the_proof_waits_for_it(void **state)
 	(void)state;
 	struct fixture f;
 	start(&f);
-	pump(&f, &f.pings, WAIT_MS);
-	on_changed(&f);
+	pump(&f, &f.pings, WLAPI_KIT_MS);
+	writ_wlapi_changed(f.k.w);
 	pump(&f, &f.data, 50);
 	assert_int_equal(f.data, 0);
 	answer(&f);
-	pump(&f, &f.data, WAIT_MS);
+	pump(&f, &f.data, WLAPI_KIT_MS);
 	const size_t none = 0;
 	pump(&f, &none, 50);
 	assert_int_equal(f.pings, 1);
@@ -378,11 +281,11 @@ static void with_its_process_a_connection_ends(void **state)
 			pause();
 	}
 	const size_t none = 0;
-	for (int i = 0; i < 500 && writ_wlapi_stats(f.w).streams == 0; i++)
-		(void)writ_loop_run_until(f.loop, &(bool){ false }, writ_mono_ms() + 10);
-	assert_int_equal(writ_wlapi_stats(f.w).streams, 1);
-	feed(&f, "chain");
-	pump(&f, &f.pings, WAIT_MS);
+	for (int i = 0; i < 500 && writ_wlapi_stats(f.k.w).streams == 0; i++)
+		(void)writ_loop_run_until(f.k.loop, &(bool){ false }, writ_mono_ms() + 10);
+	assert_int_equal(writ_wlapi_stats(f.k.w).streams, 1);
+	wlapi_kit_feed(&f.k, "chain");
+	pump(&f, &f.pings, WLAPI_KIT_MS);
 	assert_false(f.closed);
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
@@ -397,14 +300,14 @@ static void an_answer_to_another_ping_is_none(void **state)
 	(void)state;
 	struct fixture f;
 	start(&f);
-	pump(&f, &f.pings, WAIT_MS);
+	pump(&f, &f.pings, WLAPI_KIT_MS);
 	f.ping[0] ^= 1;
 	answer(&f);
 	pump(&f, &f.data, 100);
 	assert_int_equal(f.data, 0);
 	f.ping[0] ^= 1;
 	answer(&f);
-	pump(&f, &f.data, WAIT_MS);
+	pump(&f, &f.data, WLAPI_KIT_MS);
 	assert_int_equal(f.data, 1);
 	stop(&f);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Workload API through its real socket; the caller is this very process. */
-#include "attestor_kit.h"
 #include "check.h"
 
 #include "base/clock.h"
@@ -9,7 +8,7 @@
 #include "forge.h"
 #include "rpc/channel.h"
 #include "rpc/rpc.h"
-#include "wlapi/wlapi_impl.h"
+#include "wlapi_kit.h"
 
 #include "grpc/health/v1/health.pb-c.h"
 #include "workloadapi.pb-c.h"
@@ -22,19 +21,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define WAIT_MS 10000
-
 static char dir[] = "/tmp/test-wlapi-XXXXXX";
 
 struct fixture {
-	struct writ_loop *loop;
-	struct writ_cache *cache;
-	struct writ_decisions *decisions;
-	struct writ_wlapi *w;
-	struct writ_attest_env env;
-	struct attestor_kit attestor;
+	struct wlapi_kit k;
 	struct writ_channel *channel;
-	char *path;
 };
 
 /* One call from the client's side. */
@@ -48,41 +39,11 @@ struct probe {
 	size_t n_bundles;
 };
 
-static void on_changed(void *arg)
-{
-	struct fixture *f = arg;
-	if (f->w)
-		writ_wlapi_changed(f->w);
-}
-
-static void on_hungry(void *arg)
-{
-	(void)arg;
-}
-
 static void start(struct fixture *f)
 {
 	struct writ_err err = { 0 };
-	*f = (struct fixture){ .path = writ_fs_join(dir, "pub/api.sock") };
-	assert_ok(writ_loop_new(&f->loop, &err), err);
-	const struct writ_cache_config cache = { .loop = f->loop,
-		.td = WRIT_STR("td"),
-		.key_slot = 256,
-		.changed = on_changed,
-		.hungry = on_hungry,
-		.arg = f };
-	f->cache = writ_cache_new(&cache);
-	attestor_kit_open(&f->attestor, f->loop, &f->env, writ_attestors);
-	f->decisions = writ_decisions_new(f->loop, NULL);
-	const struct writ_wlapi_config cfg = { .loop = f->loop,
-		.cache = f->cache,
-		.env = &f->env,
-		.decisions = f->decisions,
-		.socket_path = f->path,
-		.per_uid = 64,
-		.per_process = 32 };
-	assert_ok(writ_wlapi_start(&cfg, &f->w, &err), err);
-	assert_ok(writ_channel_unix(f->loop, f->path, &f->channel, &err), err);
+	wlapi_kit_open(&f->k, dir);
+	assert_ok(writ_channel_unix(f->k.loop, f->k.path, &f->channel, &err), err);
 }
 
 static void set_flag(void *arg)
@@ -90,31 +51,14 @@ static void set_flag(void *arg)
 	*(bool *)arg = true;
 }
 
-static void wait_flag(struct fixture *f, const bool *flag)
-{
-	assert_true(writ_loop_run_until(f->loop, flag, writ_mono_ms() + WAIT_MS));
-}
-
-static void stop_server(struct fixture *f)
-{
-	bool done = false;
-	writ_wlapi_stop(f->w, 2000, set_flag, &done);
-	wait_flag(f, &done);
-	f->w = NULL;
-}
-
 static void stop(struct fixture *f)
 {
 	bool closed = false;
-	if (f->w)
-		stop_server(f);
+	if (f->k.w)
+		wlapi_kit_stop(&f->k);
 	writ_channel_close(f->channel, set_flag, &closed);
-	wait_flag(f, &closed);
-	writ_cache_free(f->cache);
-	writ_decisions_free(f->decisions);
-	attestor_kit_close(&f->attestor);
-	writ_free(f->path);
-	writ_loop_free(f->loop);
+	wlapi_kit_await(&f->k, &closed);
+	wlapi_kit_close(&f->k);
 }
 
 static void on_message(void *arg, struct writ_rpc *r, const ProtobufCMessage *m)
@@ -168,70 +112,18 @@ static struct writ_rpc *fetch(struct fixture *f, struct probe *p)
 
 static void moved(struct fixture *f, struct probe *p)
 {
-	wait_flag(f, &p->moved);
+	wlapi_kit_await(&f->k, &p->moved);
 	p->moved = false;
 }
 
 static void quiet(struct fixture *f, struct probe *p)
 {
-	assert_false(writ_loop_run_until(f->loop, &p->moved, writ_mono_ms() + 50));
-}
-
-static void put_with(
-	struct fixture *f, const char *id, int64_t revision, const char *hint, const char *selector)
-{
-	struct writ_selectors s;
-	struct writ_err err = { 0 };
-	char spiffe_id[64], uid[64];
-	writ_selectors_init(&s);
-	snprintf(uid, sizeof(uid), "unix:uid:%u", (unsigned)getuid());
-	snprintf(spiffe_id, sizeof(spiffe_id), "spiffe://td/%s", id);
-	assert_ok(writ_selectors_add_text(&s, writ_cstr(uid), &err), err);
-	if (selector)
-		assert_ok(writ_selectors_add_text(&s, writ_cstr(selector), &err), err);
-	const struct writ_entry_spec spec = { .id = writ_cstr(id),
-		.spiffe_id = writ_cstr(spiffe_id),
-		.hint = writ_cstr(hint),
-		.revision = revision,
-		.created_at = id[0],
-		.selectors = &s };
-	writ_cache_begin(f->cache, false);
-	assert_ok(writ_cache_put(f->cache, &spec, &err), err);
-	writ_cache_commit(f->cache);
-	writ_selectors_done(&s);
+	assert_false(writ_loop_run_until(f->k.loop, &p->moved, writ_mono_ms() + 50));
 }
 
 static void put(struct fixture *f, const char *id, int64_t revision, const char *hint)
 {
-	put_with(f, id, revision, hint, NULL);
-}
-
-static void feed(struct fixture *f, const char *chain)
-{
-	struct writ_entry *e[8];
-	size_t n = writ_cache_next(f->cache, e, 8);
-	const struct writ_fetched got = { .key = (const uint8_t *)"the-key",
-		.key_len = 7,
-		.chain = (const uint8_t *)chain,
-		.chain_len = strlen(chain),
-		.not_before = writ_wall_s(),
-		.not_after = writ_wall_s() + 1000 };
-	for (size_t i = 0; i < n; i++)
-		writ_cache_fetched(f->cache, e[i], &got);
-}
-
-static void set_bundle(struct fixture *f)
-{
-	struct writ_key *key = forge_key(WRIT_KEY_P256);
-	struct forge ca = forge_ca("ca", key);
-	struct writ_cert *c = forge_cert(&ca);
-	struct writ_bundle *b;
-	struct writ_err err = { 0 };
-	assert_ok(writ_bundle_new(WRIT_STR("td"), &c, NULL, 1, 1, 0, &b, &err), err);
-	writ_cache_set_bundle(f->cache, b);
-	writ_bundle_unref(b);
-	writ_cert_unref(c);
-	writ_key_unref(key);
+	wlapi_kit_put(&f->k, id, revision, hint, NULL);
 }
 
 static void test_the_header_is_exactly_one_true(void **state)
@@ -251,16 +143,16 @@ static void test_the_header_is_exactly_one_true(void **state)
 		for (size_t i = 0; i < WRIT_COUNT(rows); i++) {
 			(void)call(&f, &p, paths[k], &x509_svidresponse__descriptor, rows[i].values,
 				rows[i].n);
-			wait_flag(&f, &p.ended);
+			wlapi_kit_await(&f.k, &p.ended);
 			assert_int_equal(p.code, 3);
 			assert_string_equal(p.text, "security header missing from request");
 		}
 	}
 	(void)call(&f, &p, "/SpiffeWorkloadAPI/FetchJWTSVID", &jwtsvidresponse__descriptor, yes, 1);
-	wait_flag(&f, &p.ended);
+	wlapi_kit_await(&f.k, &p.ended);
 	assert_int_equal(p.code, 12);
 	(void)call(&f, &p, "/SpiffeWorkloadAPI/Nope", &jwtsvidresponse__descriptor, yes, 1);
-	wait_flag(&f, &p.ended);
+	wlapi_kit_await(&f.k, &p.ended);
 	assert_int_equal(p.code, 12);
 	stop(&f);
 }
@@ -271,11 +163,11 @@ static void test_a_stream_gets_every_change(void **state)
 	struct fixture f;
 	struct probe p;
 	start(&f);
-	set_bundle(&f);
+	wlapi_kit_set_bundle(&f.k);
 	put(&f, "b", 0, "");
 	(void)fetch(&f, &p);
 	quiet(&f, &p); /* the SVID is not there yet: no half answer */
-	feed(&f, "chain-1");
+	wlapi_kit_feed(&f.k, "chain-1");
 	moved(&f, &p);
 	assert_int_equal(p.messages, 1);
 	assert_int_equal(p.svids->n_svids, 1);
@@ -286,7 +178,7 @@ static void test_a_stream_gets_every_change(void **state)
 	/* An older entry comes first, and only once its SVID is there. */
 	put(&f, "a", 0, "h");
 	quiet(&f, &p);
-	feed(&f, "chain-2");
+	wlapi_kit_feed(&f.k, "chain-2");
 	moved(&f, &p);
 	assert_int_equal(p.svids->n_svids, 2);
 	assert_string_equal(p.svids->svids[0]->spiffe_id, "spiffe://td/a");
@@ -295,19 +187,19 @@ static void test_a_stream_gets_every_change(void **state)
 	put(&f, "a", 1, "i");
 	moved(&f, &p);
 	assert_string_equal(p.svids->svids[0]->hint, "i");
-	feed(&f, "chain-3");
+	wlapi_kit_feed(&f.k, "chain-3");
 	moved(&f, &p);
 	assert_memory_equal(p.svids->svids[0]->x509_svid.data, "chain-3", 7);
-	set_bundle(&f);
+	wlapi_kit_set_bundle(&f.k);
 	moved(&f, &p);
-	writ_cache_begin(f.cache, false);
-	writ_cache_remove(f.cache, WRIT_STR("a"));
-	writ_cache_commit(f.cache);
+	writ_cache_begin(f.k.cache, false);
+	writ_cache_remove(f.k.cache, WRIT_STR("a"));
+	writ_cache_commit(f.k.cache);
 	moved(&f, &p);
 	assert_int_equal(p.svids->n_svids, 1);
 	assert_false(p.ended);
-	writ_cache_remove(f.cache, WRIT_STR("b"));
-	wait_flag(&f, &p.ended);
+	writ_cache_remove(f.k.cache, WRIT_STR("b"));
+	wlapi_kit_await(&f.k, &p.ended);
 	assert_int_equal(p.code, 7);
 	assert_non_null(strstr(p.text, "no identity issued (trace 0"));
 	assert_int_equal(p.messages, 6);
@@ -333,16 +225,16 @@ static void test_what_is_done_to_the_file_of_a_program_does_not_end_its_stream(v
 	struct fixture f;
 	struct probe p;
 	start(&f);
-	set_bundle(&f);
+	wlapi_kit_set_bundle(&f.k);
 	put(&f, "b", 0, "");
 	(void)fetch(&f, &p);
 	quiet(&f, &p);
 	touch_program(); /* it was looked at before */
-	feed(&f, "chain-1");
+	wlapi_kit_feed(&f.k, "chain-1");
 	moved(&f, &p);
 	for (int i = 0; i < 10; i++) {
 		touch_program();
-		set_bundle(&f);
+		wlapi_kit_set_bundle(&f.k);
 		moved(&f, &p);
 	}
 	assert_false(p.ended);
@@ -357,24 +249,24 @@ static void test_bundles_are_sent_once_for_each_change(void **state)
 	struct fixture f;
 	struct probe p;
 	start(&f);
-	set_bundle(&f);
+	wlapi_kit_set_bundle(&f.k);
 	put(&f, "a", 0, ""); /* entitled by an entry; its SVID is of no concern */
 	(void)call(&f, &p, "/SpiffeWorkloadAPI/FetchX509Bundles",
 		&x509_bundles_response__descriptor, yes, 1);
 	moved(&f, &p);
 	assert_int_equal(p.n_bundles, 1);
-	feed(&f, "chain");
+	wlapi_kit_feed(&f.k, "chain");
 	put(&f, "b", 0, "");
 	quiet(&f, &p);
-	writ_cache_set_bundle(f.cache, writ_cache_bundle(f.cache));
+	writ_cache_set_bundle(f.k.cache, writ_cache_bundle(f.k.cache));
 	quiet(&f, &p);
-	set_bundle(&f);
+	wlapi_kit_set_bundle(&f.k);
 	moved(&f, &p);
 	assert_int_equal(p.messages, 2);
-	writ_cache_remove(f.cache, WRIT_STR("a"));
+	writ_cache_remove(f.k.cache, WRIT_STR("a"));
 	quiet(&f, &p);
-	writ_cache_remove(f.cache, WRIT_STR("b"));
-	wait_flag(&f, &p.ended);
+	writ_cache_remove(f.k.cache, WRIT_STR("b"));
+	wlapi_kit_await(&f.k, &p.ended);
 	assert_int_equal(p.code, 7);
 	stop(&f);
 }
@@ -385,14 +277,14 @@ static void test_who_matches_nothing_is_denied_with_a_trace(void **state)
 	struct fixture f;
 	struct probe p;
 	start(&f);
-	set_bundle(&f);
-	writ_cache_begin(f.cache, true);
-	writ_cache_commit(f.cache);
+	wlapi_kit_set_bundle(&f.k);
+	writ_cache_begin(f.k.cache, true);
+	writ_cache_commit(f.k.cache);
 	(void)fetch(&f, &p);
-	wait_flag(&f, &p.ended);
+	wlapi_kit_await(&f.k, &p.ended);
 	assert_int_equal(p.code, 7);
 	assert_int_equal(strlen(p.text), strlen("no identity issued (trace )") + 26);
-	assert_int_equal(writ_wlapi_stats(f.w).denied_no_match, 1);
+	assert_int_equal(writ_wlapi_stats(f.k.w).denied_no_match, 1);
 	stop(&f);
 }
 
@@ -404,13 +296,13 @@ static void test_before_the_first_sync_calls_wait_and_health_says_so(void **stat
 	start(&f);
 	(void)call(&f, &h, "/grpc.health.v1.Health/Check",
 		&grpc__health__v1__health_check_response__descriptor, NULL, 0);
-	wait_flag(&f, &h.ended);
+	wlapi_kit_await(&f.k, &h.ended);
 	assert_int_equal(h.code, 0);
 	(void)fetch(&f, &p);
 	quiet(&f, &p);
 	put(&f, "a", 0, "");
-	feed(&f, "chain");
-	set_bundle(&f);
+	wlapi_kit_feed(&f.k, "chain");
+	wlapi_kit_set_bundle(&f.k);
 	moved(&f, &p);
 	assert_int_equal(p.messages, 1);
 	/* And when there is never one: Unavailable. */
@@ -418,7 +310,7 @@ static void test_before_the_first_sync_calls_wait_and_health_says_so(void **stat
 	stop(&f);
 	start(&f);
 	(void)fetch(&f, &p);
-	wait_flag(&f, &p.ended);
+	wlapi_kit_await(&f.k, &p.ended);
 	assert_int_equal(p.code, 14);
 	stop(&f);
 }
@@ -435,11 +327,11 @@ static void test_an_entry_that_asks_for_more_makes_the_agent_look_again(void **s
 	snprintf(nnp, sizeof(nnp), "nnp:%d", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
 	(void)fetch(&f, &p);
 	quiet(&f, &p);
-	put_with(&f, "a", 0, "", nnp);
-	feed(&f, "chain");
-	set_bundle(&f);
+	wlapi_kit_put(&f.k, "a", 0, "", nnp);
+	wlapi_kit_feed(&f.k, "chain");
+	wlapi_kit_set_bundle(&f.k);
 	moved(&f, &p);
-	feed(&f, "chain");
+	wlapi_kit_feed(&f.k, "chain");
 	while (!p.messages && !p.ended)
 		moved(&f, &p);
 	assert_int_equal(p.messages, 1);
@@ -454,19 +346,19 @@ static void test_at_the_end_streams_are_unavailable(void **state)
 	struct probe p[3];
 	struct stat st;
 	start(&f);
-	set_bundle(&f);
+	wlapi_kit_set_bundle(&f.k);
 	put(&f, "a", 0, "");
-	feed(&f, "chain");
+	wlapi_kit_feed(&f.k, "chain");
 	for (size_t i = 0; i < 3; i++)
 		(void)fetch(&f, &p[i]);
 	for (size_t i = 0; i < 3; i++)
 		moved(&f, &p[i]);
-	assert_int_equal(writ_wlapi_stats(f.w).streams, 3);
-	assert_int_equal(stat(f.path, &st), 0);
+	assert_int_equal(writ_wlapi_stats(f.k.w).streams, 3);
+	assert_int_equal(stat(f.k.path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0777);
-	stop_server(&f);
+	wlapi_kit_stop(&f.k);
 	for (size_t i = 0; i < 3; i++) {
-		wait_flag(&f, &p[i].ended);
+		wlapi_kit_await(&f.k, &p[i].ended);
 		assert_int_equal(p[i].code, 14);
 		writ_pb_free(&p[i].svids->base);
 	}
@@ -480,26 +372,26 @@ static void test_clients_may_go_at_any_time(void **state)
 	struct fixture f;
 	struct probe p[20];
 	start(&f);
-	set_bundle(&f);
+	wlapi_kit_set_bundle(&f.k);
 	put(&f, "a", 0, "");
 	for (size_t i = 0; i < 20; i++) {
 		struct writ_rpc *r = fetch(&f, &p[i]);
 		bool never = false;
 		if (i % 3 == 0)
-			(void)writ_loop_run_until(f.loop, &never, writ_mono_ms() + 10);
+			(void)writ_loop_run_until(f.k.loop, &never, writ_mono_ms() + 10);
 		if (i % 5 == 0)
-			feed(&f, "chain");
+			wlapi_kit_feed(&f.k, "chain");
 		writ_rpc_cancel(r);
 	}
 	for (size_t i = 0; i < 20; i++) {
-		wait_flag(&f, &p[i].ended);
+		wlapi_kit_await(&f.k, &p[i].ended);
 		writ_pb_free(p[i].svids ? &p[i].svids->base : NULL);
 	}
-	for (int i = 0; i < 200 && writ_wlapi_stats(f.w).streams; i++) {
+	for (int i = 0; i < 200 && writ_wlapi_stats(f.k.w).streams; i++) {
 		bool never = false;
-		(void)writ_loop_run_until(f.loop, &never, writ_mono_ms() + 10);
+		(void)writ_loop_run_until(f.k.loop, &never, writ_mono_ms() + 10);
 	}
-	assert_int_equal(writ_wlapi_stats(f.w).streams, 0);
+	assert_int_equal(writ_wlapi_stats(f.k.w).streams, 0);
 	stop(&f);
 }
 
@@ -516,7 +408,7 @@ static void test_who_watched_the_health_leaves_nothing_behind(void **state)
 		moved(&f, &p);
 		assert_int_equal(p.messages, 1);
 		writ_rpc_cancel(r);
-		wait_flag(&f, &p.ended);
+		wlapi_kit_await(&f.k, &p.ended);
 	}
 	stop(&f);
 }
@@ -531,13 +423,13 @@ struct meddler {
 static void meddle(struct writ_task *t)
 {
 	struct meddler *m = writ_container(t, struct meddler, task);
-	if (!writ_wlapi_stats(m->f->w).denied_no_match) {
-		writ_loop_post(m->f->loop, t);
+	if (!writ_wlapi_stats(m->f->k.w).denied_no_match) {
+		writ_loop_post(m->f->k.loop, t);
 		return;
 	}
-	assert_int_equal(writ_wlapi_stats(m->f->w).streams, 1);
-	writ_wlapi_changed(m->f->w);
-	writ__stream_sweep(&m->f->w->sweep);
+	assert_int_equal(writ_wlapi_stats(m->f->k.w).streams, 1);
+	writ_wlapi_changed(m->f->k.w);
+	writ__stream_sweep(&m->f->k.w->sweep);
 	m->done = true;
 }
 
@@ -548,15 +440,15 @@ static void test_a_denied_stream_is_denied_once(void **state)
 	struct fixture f;
 	struct probe p;
 	start(&f);
-	set_bundle(&f);
-	writ_cache_begin(f.cache, true);
-	writ_cache_commit(f.cache);
+	wlapi_kit_set_bundle(&f.k);
+	writ_cache_begin(f.k.cache, true);
+	writ_cache_commit(f.k.cache);
 	struct meddler m = { .task = { .run = meddle }, .f = &f };
 	(void)fetch(&f, &p);
-	writ_loop_post(f.loop, &m.task);
-	wait_flag(&f, &m.done);
-	wait_flag(&f, &p.ended);
-	assert_int_equal(writ_wlapi_stats(f.w).denied_no_match, 1);
+	writ_loop_post(f.k.loop, &m.task);
+	wlapi_kit_await(&f.k, &m.done);
+	wlapi_kit_await(&f.k, &p.ended);
+	assert_int_equal(writ_wlapi_stats(f.k.w).denied_no_match, 1);
 	stop(&f);
 }
 
@@ -582,14 +474,14 @@ static void test_a_caller_that_cannot_be_watched_stays_pinned(void **state)
 	int pidfd = p.pidfd;
 	assert_true(pidfd >= 0);
 	/* A descriptor is watched once: the caller's own watch fails. */
-	assert_ok(writ_poll_new(f.loop, pidfd, on_watched, NULL, &other, &err), err);
+	assert_ok(writ_poll_new(f.k.loop, pidfd, on_watched, NULL, &other, &err), err);
 	writ_poll_set(other, WRIT_READABLE);
 	struct writ_front *front = NULL;
-	assert_int_not_equal(writ_caller_of(&f.env, front, &p, &c, &err), WRIT_OK);
+	assert_int_not_equal(writ_caller_of(&f.k.env, front, &p, &c, &err), WRIT_OK);
 	assert_int_equal(p.pidfd, pidfd);
 	assert_true(fcntl(pidfd, F_GETFD) >= 0);
 	writ_poll_free(other);
-	assert_ok(writ_caller_of(&f.env, front, &p, &c, &err), err);
+	assert_ok(writ_caller_of(&f.k.env, front, &p, &c, &err), err);
 	assert_int_equal(p.pidfd, -1);
 	assert_true(fcntl(pidfd, F_GETFD) >= 0); /* the caller has it now */
 	writ_caller_closed(&p);
