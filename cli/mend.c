@@ -3,6 +3,7 @@
 
 #include "base/interp.h"
 #include "base/mem.h"
+#include "base/selector_text.h"
 
 #include <string.h>
 
@@ -42,17 +43,6 @@ static const char *path_of(const char *selector)
 	return strncmp(selector, "unix:path:", 10) == 0 ? selector + 10 : "";
 }
 
-/* Groups and states: half of the machine has the same ones. */
-static bool tells(const char *s)
-{
-	static const char *const common[] = { "unix:gid:", "unix:group:", "unix:supplementary_",
-		"caps:", "seccomp:", "nnp:", "ns:" };
-	for (size_t i = 0; i < WRIT_COUNT(common); i++)
-		if (strncmp(s, common[i], strlen(common[i])) == 0)
-			return false;
-	return true;
-}
-
 /* The nearest entry, if a part of it holds already that tells something: any other entry is about
  * something else. */
 static const R(Candidate) * nearest(const R(ExplainResponse) * r)
@@ -60,7 +50,8 @@ static const R(Candidate) * nearest(const R(ExplainResponse) * r)
 	for (size_t i = 0; i < r->n_entries; i++) {
 		const R(Candidate) *e = r->entries[i];
 		for (size_t k = 0; e->missing && k < e->n_parts; k++)
-			if (e->parts[k]->has && tells(e->parts[k]->selector))
+			if (e->parts[k]->has &&
+				writ_selector_tells(writ_cstr(e->parts[k]->selector)))
 				return e;
 	}
 	return NULL;

@@ -2,25 +2,13 @@
 #include "admin/compare.h"
 
 #include "attest/shown.h"
-#include "base/mem.h"
+#include "base/selector_text.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define WORDS_MAX 64
 #define ALIAS     "spiffe_id"
-
-/* Groups and states: half of the machine has the same ones. */
-static bool tells(struct writ_str selector)
-{
-	static const struct writ_str common[] = { { "unix:gid:", 9 }, { "unix:group:", 11 },
-		{ "unix:supplementary_", 19 }, { "caps:", 5 }, { "seccomp:", 8 }, { "nnp:", 4 },
-		{ "ns:", 3 } };
-	for (size_t i = 0; i < WRIT_COUNT(common); i++)
-		if (writ_str_starts(selector, common[i]))
-			return false;
-	return true;
-}
 
 struct writ_score writ_score_of(
 	const struct writ_selectors *entry, const struct writ_selectors *have)
@@ -36,7 +24,7 @@ struct writ_score writ_score_of(
 			k++;
 		if (k < have->n && order == 0) {
 			s.has++;
-			s.telling += tells(want);
+			s.telling += writ_selector_tells(want);
 		} else {
 			s.missing++;
 		}
