@@ -396,7 +396,8 @@ static bool may_match(const char *pattern, struct writ_str path)
 
 void writ_cgroup_form_match(struct writ_str path, struct writ_cgroup *ret, size_t *anchor)
 {
-	for (size_t i = 0; i < WRIT_COUNT(forms); i++) {
+	/* None is of the root alone, where a process is in most hierarchies of v1. */
+	for (size_t i = 0; path.n > 1 && i < WRIT_COUNT(forms); i++) {
 		if (!may_match(forms[i].pattern, path))
 			continue;
 		struct writ_cgroup out = { .kind = forms[i].kind, .runtime = forms[i].runtime };

@@ -205,6 +205,12 @@ static void ask(struct writ_attest_link *l, struct writ_attest_ask *q, uid_t uid
 	writ_loop_post(l->loop, &l->fail);
 }
 
+/* Whoever answers need not look for more questions then. */
+static unsigned alone(const struct writ_attest_link *l)
+{
+	return l->asks.next == l->asks.prev ? WRIT_TALK_ALONE : 0;
+}
+
 uint64_t writ_attest_link_look(struct writ_attest_link *l, struct writ_attest_ask *q,
 	const struct writ_pin_facts *peer, bool groups_cut, unsigned flags)
 {
@@ -220,6 +226,7 @@ uint64_t writ_attest_link_look(struct writ_attest_link *l, struct writ_attest_as
 		memcpy(r.groups, peer->groups, r.ngroups * sizeof(r.groups[0]));
 	ask(l, q, peer->uid);
 	r.id = q->id;
+	r.flags |= alone(l);
 	put(l, peer->uid, &r, peer->pidfd);
 	return r.handle;
 }
@@ -229,7 +236,7 @@ void writ_attest_link_check(struct writ_attest_link *l, struct writ_attest_ask *
 {
 	ask(l, q, uid);
 	const struct writ_talk_request r = {
-		.op = WRIT_TALK_CHECK, .id = q->id, .handle = handle, .flags = flags
+		.op = WRIT_TALK_CHECK, .id = q->id, .handle = handle, .flags = flags | alone(l)
 	};
 	put(l, uid, &r, -1);
 }

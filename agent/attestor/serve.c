@@ -255,10 +255,11 @@ static void look(struct attestor *a, const struct writ_talk_request *q, int *pid
 		return;
 	}
 	(void)writ_map_put(&a->looks, key_of(&l->handle), l);
-	rc = writ_attest(a->cfg->attestors, &a->cfg->ctx, &l->snapshot, l->pin.dirfd,
-		q->flags & ~(unsigned)WRIT_ATTEST_MAY_BLOCK, &l->found, &err);
+	const unsigned flags = q->flags & ~(unsigned)(WRIT_TALK_ALONE | WRIT_ATTEST_MAY_BLOCK);
+	rc = writ_attest(a->cfg->attestors, &a->cfg->ctx, &l->snapshot, l->pin.dirfd, flags,
+		&l->found, &err);
 	if (rc == WRIT_EBUSY)
-		start_job(a, l, q->id, q->flags);
+		start_job(a, l, q->id, flags);
 	else
 		settle(a, l, q->id, rc, &err);
 }
@@ -267,8 +268,11 @@ static void check(struct attestor *a, const struct writ_talk_request *q)
 {
 	struct look *l = writ_map_get(&a->looks, key_of(&q->handle));
 	struct writ_err err = { .rc = WRIT_OK };
-	writ_rc rc = l ? writ_pin_wake(&l->pin, &err)
-		       : writ_fail(&err, WRIT_EUNAUTH, "the caller is not known here");
+	writ_rc rc = WRIT_OK;
+	if (!l)
+		rc = writ_fail(&err, WRIT_EUNAUTH, "the caller is not known here");
+	else if (l->pin.dirfd < 0)
+		rc = writ_pin_wake(&l->pin, &err);
 	if (rc == WRIT_OK && q->flags & WRIT_TALK_PLACE)
 		rc = writ_snapshot_recheck_place(&l->pin, &l->snapshot, &err);
 	if (rc == WRIT_OK)
@@ -276,32 +280,37 @@ static void check(struct attestor *a, const struct writ_talk_request *q)
 	if (rc == WRIT_OK)
 		rc = writ_attest_again(a->cfg->attestors, &a->cfg->ctx, &l->snapshot, l->pin.dirfd,
 			&l->found.selectors, &err);
+	/* Whatever else has changed about it: it has ended. */
+	if (l && rc != WRIT_OK && writ_pin_alive(&l->pin, &err) != WRIT_OK)
+		rc = err.rc;
 	if (l && !l->jobs && l->pin.dirfd >= 0)
 		keep_awake(a, l);
 	answer(a, q->id, rc, &err, NULL);
 }
 
-static void take(struct attestor *a, struct writ_str bytes, int *pidfd)
+/* True: it was not the only question under way, so there may be more. */
+static bool take(struct attestor *a, struct writ_str bytes, int *pidfd)
 {
 	struct writ_talk_request q;
 	struct writ_err err;
 	if (writ_talk_get_request(bytes, &q, &err) != WRIT_OK) {
 		a->over = true; /* whoever writes here is not who started us */
-		return;
+		return false;
 	}
 	struct look *l = NULL;
 	switch (q.op) {
-	case WRIT_TALK_LOOK: look(a, &q, pidfd); return;
-	case WRIT_TALK_CHECK: check(a, &q); return;
+	case WRIT_TALK_LOOK: look(a, &q, pidfd); break;
+	case WRIT_TALK_CHECK: check(a, &q); break;
 	case WRIT_TALK_FORGET:
 		l = writ_map_get(&a->looks, key_of(&q.handle));
 		if (l)
 			forget(a, l);
-		return;
+		break;
 	}
+	return !(q.flags & WRIT_TALK_ALONE);
 }
 
-/* One packet. False: nothing is there, or nobody. */
+/* One packet. False: nothing is there any more, or nobody. */
 static bool receive(struct attestor *a)
 {
 	uint8_t bytes[WRIT_TALK_REQUEST_MAX + 1]; /* one that does not fit is seen to be too long */
@@ -313,11 +322,12 @@ static bool receive(struct attestor *a)
 		return false;
 	}
 	a->failures = 0;
+	bool more = false;
 	if (n <= 0 || n == (ssize_t)sizeof(bytes))
 		a->over = true;
 	else
-		take(a, writ_strn(bytes, (size_t)n), &pidfd);
-	return !a->over;
+		more = take(a, writ_strn(bytes, (size_t)n), &pidfd);
+	return more && !a->over;
 }
 
 static void on_ready(void *arg, int events)

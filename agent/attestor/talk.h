@@ -26,14 +26,15 @@ enum writ_talk_op {
 };
 
 enum writ_talk_flag {
-	WRIT_TALK_PLACE = 1 << 30 /* check: also where it runs, namespaces and cgroup */
+	WRIT_TALK_PLACE = 1 << 30, /* check: also where it runs, namespaces and cgroup */
+	WRIT_TALK_ALONE = 1 << 29  /* look, check: no other question is under way */
 };
 
 struct writ_talk_request {
 	enum writ_talk_op op;
 	uint64_t id;     /* of this question, given back with the answer */
 	uint64_t handle; /* of the look; the asker numbers them */
-	uint32_t flags;  /* look: enum writ_attest_flag; check: enum writ_talk_flag */
+	uint32_t flags;  /* enum writ_talk_flag; look: and enum writ_attest_flag */
 	pid_t pid;
 	uid_t uid;
 	gid_t gid;
