@@ -104,27 +104,28 @@ static void check_file(struct writ_doctor *d, const char *path)
 		writ_found(d, WRIT_FOUND_FAIL, text, "%s is not valid for %s", path, name);
 }
 
-static void check_gates(struct writ_doctor *d)
-{
-	glob_t found = { .gl_pathc = 0 };
-	if (glob(GATES, 0, NULL, &found) == 0)
-		for (size_t i = 0; i < found.gl_pathc && i < GATES_MAX; i++)
-			check_file(d, found.gl_pathv[i]);
-	globfree(&found);
-}
-
+/* owner NULL: of whichever program it is. */
 static void see_if(struct writ_doctor *d, const char *owner, const char *path,
 	void (*see)(struct writ_doctor *d, const char *path))
 {
 	const char *name;
-	if (writ_config_owner(path, &name, NULL) == WRIT_OK && strcmp(name, owner) == 0)
+	if (!owner || (writ_config_owner(path, &name, NULL) == WRIT_OK && strcmp(name, owner) == 0))
 		see(d, path);
+}
+
+static void see_all(struct writ_doctor *d, const char *owner, const char *pattern,
+	void (*see)(struct writ_doctor *d, const char *path))
+{
+	glob_t found = { .gl_pathc = 0 };
+	if (glob(pattern, 0, NULL, &found) == 0)
+		for (size_t i = 0; i < found.gl_pathc && i < GATES_MAX; i++)
+			see_if(d, owner, found.gl_pathv[i], see);
+	globfree(&found);
 }
 
 void writ_each_config(struct writ_doctor *d, const char *owner,
 	void (*see)(struct writ_doctor *d, const char *path))
 {
-	glob_t found = { .gl_pathc = 0 };
 	const char *path;
 	size_t n = 0;
 	while ((path = writ_arg_at(&d->in->args, "config", n)) != NULL) {
@@ -133,11 +134,8 @@ void writ_each_config(struct writ_doctor *d, const char *owner,
 	}
 	if (n)
 		return;
-	(void)glob("/etc/writ/server.conf", 0, NULL, &found);
-	(void)glob(GATES, found.gl_pathc ? GLOB_APPEND : 0, NULL, &found);
-	for (size_t i = 0; i < found.gl_pathc && i < GATES_MAX + 1; i++)
-		see_if(d, owner, found.gl_pathv[i], see);
-	globfree(&found);
+	see_all(d, owner, "/etc/writ/server.conf", see);
+	see_all(d, owner, GATES, see);
 }
 
 void writ_check_files(struct writ_doctor *d)
@@ -156,7 +154,7 @@ void writ_check_files(struct writ_doctor *d)
 			writ_found(d, WRIT_FOUND_NONE, NULL, "no %s", usual[i]);
 	}
 	if (!n)
-		check_gates(d);
+		see_all(d, NULL, GATES, check_file);
 }
 
 /* --- kernel --- */
