@@ -170,7 +170,7 @@ void writ_pin_rest(struct writ_pin *pin)
 writ_rc writ_pin_wake(struct writ_pin *pin, struct writ_err *err)
 {
 	if (pin->dirfd >= 0)
-		return writ_pin_alive(pin, err);
+		return WRIT_OK;
 	writ_rc rc = open_process(pin, err);
 	if (rc != WRIT_OK)
 		writ_pin_rest(pin);

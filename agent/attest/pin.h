@@ -54,8 +54,8 @@ struct writ_pin_rules {
  * needs writ_pin_close after WRIT_OK only. */
 WRIT_MUST writ_rc writ_pin_open(const struct writ_pin_facts *peer,
 	const struct writ_pin_rules *rules, struct writ_pin *ret, struct writ_err *err);
-/* A pin that rests holds two descriptors less; wake opens the folder again, as at first. Both are
- * fine when it already is so; wake says when the process has ended. */
+/* A pin that rests holds two descriptors less; wake opens the folder again, as at first, and says
+ * when the process has ended. Both are fine when it already is so, and do nothing then. */
 void writ_pin_rest(struct writ_pin *pin);
 WRIT_MUST writ_rc writ_pin_wake(struct writ_pin *pin, struct writ_err *err);
 /* WRIT_OK while the process runs; WRIT_EUNAUTH once it ended (a zombie has ended). */

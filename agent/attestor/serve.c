@@ -268,11 +268,8 @@ static void check(struct attestor *a, const struct writ_talk_request *q)
 {
 	struct look *l = writ_map_get(&a->looks, key_of(&q->handle));
 	struct writ_err err = { .rc = WRIT_OK };
-	writ_rc rc = WRIT_OK;
-	if (!l)
-		rc = writ_fail(&err, WRIT_EUNAUTH, "the caller is not known here");
-	else if (l->pin.dirfd < 0)
-		rc = writ_pin_wake(&l->pin, &err);
+	writ_rc rc = l ? writ_pin_wake(&l->pin, &err)
+		       : writ_fail(&err, WRIT_EUNAUTH, "the caller is not known here");
 	if (rc == WRIT_OK && q->flags & WRIT_TALK_PLACE)
 		rc = writ_snapshot_recheck_place(&l->pin, &l->snapshot, &err);
 	if (rc == WRIT_OK)
